@@ -1,0 +1,125 @@
+"""The doors: each verb composes its config, checks it, and only then imports what takes seconds.
+
+With config.py this is the only place that knows Hydra.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from darkroom import config
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def train() -> None:
+    """train.py: trains a model, or continues a run."""
+    _open("train", _train)
+
+
+def sample() -> None:
+    """sample.py: images of a trained model."""
+    _open("sample", _sample)
+
+
+def _train(composed: DictConfig) -> float | None:
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    several_devices = composed.trainer.get("devices", 1) not in (1, "1")
+    if hydra_config.mode == RunMode.MULTIRUN and several_devices:
+        return _train_in_a_process_of_its_own(overrides, hydra_config.runtime.output_dir)
+
+    if composed.resume is None:
+        run_dir = Path(os.path.relpath(hydra_config.runtime.output_dir))
+    else:
+        run_dir = Path(composed.resume).expanduser()
+        composed = _resumed(run_dir, overrides)
+    composed.run_dir = str(run_dir)
+    config.check(composed)
+
+    from darkroom import verbs
+
+    return verbs.train(composed, run_dir, overrides)
+
+
+def _sample(composed: DictConfig) -> None:
+    config.check(composed)
+
+    from darkroom import verbs
+
+    verbs.sample(composed)
+
+
+def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
+    """The config of the run, with what was typed beside resume= on top."""
+    written = run_dir / "config.yaml"
+    if not written.exists():
+        raise ValueError(f"resume={run_dir}: there is no run. `ls outputs/*` lists the runs.")
+    typed = [override for override in overrides if not override.startswith("resume=")]
+    before = config.parse(written.read_text())
+    for override in typed:
+        name = override.lstrip("+~").partition("=")[0]
+        if name in ("data", "model", "trainer", "logger", "experiment"):
+            raise ValueError(
+                f"{override}: a resumed run keeps its {name}. Change single options, such as "
+                "trainer.max_images=1000000, or start a new run."
+            )
+    after = OmegaConf.merge(before, OmegaConf.from_dotlist([o.lstrip("+") for o in typed]))
+    assert isinstance(after, DictConfig), "the schema is a mapping"
+    after.resume = str(run_dir)
+    return after
+
+
+def _train_in_a_process_of_its_own(overrides: list[str], run_dir: str) -> None:
+    """One job of a sweep over several devices.
+
+    Lightning starts one process for each further device with this process's command line. In a
+    sweep that would be the whole sweep again, so each job is a plain run in a process of its own.
+    """
+    command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir='{run_dir}'"]
+    subprocess.run(command, check=True)
+
+
+def _open(verb: str, task: Callable[[DictConfig], Any]) -> None:
+    def guarded(composed: DictConfig) -> Any:
+        try:
+            return task(composed)
+        except (ValueError, OSError) as error:
+            if os.environ.get("HYDRA_FULL_ERROR") or HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            print(f"{verb}: {error}", file=sys.stderr)
+            print("(HYDRA_FULL_ERROR=1 shows where it was found)", file=sys.stderr)
+            sys.exit(2)
+        finally:
+            _remove_empty(Path(HydraConfig.get().runtime.output_dir))
+
+    sys.argv[1:] = map(_open_ended, sys.argv[1:])
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(guarded)()
+
+
+def _open_ended(argument: str) -> str:
+    """`a.b=value` as Hydra's `++a.b=value`, which also takes options that no YAML file mentions.
+
+    So nobody has to know which options those are, and a misspelt one reaches `config.check`, which says
+    what it should have been.
+    """
+    name, equals, _ = argument.partition("=")
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    is_value = equals and name[0].isalpha() and name.split(".")[0] not in {"hydra"}
+    return f"++{argument}" if is_value and name not in groups else argument
+
+
+def _remove_empty(folder: Path) -> None:
+    """Hydra makes a folder for every run; one in which nothing was done is not left behind."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()

@@ -1,0 +1,217 @@
+"""The only door to Hydra: the root schemas, the check of a composed config, and what builds it.
+
+A config can come from a stranger: inside a checkpoint, or as an experiment file. So it is checked in full
+before anything is built or even imported, and it can name only what the allow-list holds.
+"""
+
+import ast
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from darkroom.signatures import Signature, accepts, signature_of
+
+ALLOWED = (
+    "darkroom.augmentation",
+    "darkroom.callbacks",
+    "darkroom.data",
+    "darkroom.loggers",
+    "darkroom.networks",
+    "darkroom.objectives",
+    "darkroom.sampling",
+    "darkroom.systems",
+    "darkroom.trainer",
+    "lightning.pytorch.callbacks",
+    "lightning.pytorch.loggers",
+    "lightning.pytorch.profilers",
+    "torch.nn",
+    "torch.optim",
+)
+"""Modules, with all below them, whose classes a config may name. Functions never are."""
+
+RESERVED = {"_target_", "_partial_"}
+
+
+@dataclass
+class TrainConfig:
+    """What train.py takes at the root.
+
+    Attributes:
+        seed: Everything random is a function of it.
+        data: A LightningDataModule.
+        model: A system.
+        trainer: Lightning's Trainer.
+        logger: Loggers by name.
+        callbacks: Callbacks by name.
+        resume: Folder of a run to continue.
+        run_dir: Folder of this run; set by train.py.
+        resumed_at: Images seen when it was resumed; set by train.py.
+    """
+
+    seed: int = 0
+    data: Any = MISSING
+    model: Any = MISSING
+    trainer: Any = MISSING
+    logger: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    resume: str | None = None
+    run_dir: str = "."
+    resumed_at: int = 0
+
+
+@dataclass
+class SampleConfig:
+    """What sample.py takes at the root.
+
+    Attributes:
+        run: Folder of a run.
+        checkpoint: last or best.
+        draw: What to draw.
+        to: Folder for the images; within the run's folder if it is not given.
+        batch_size: Images computed at once.
+        device: cpu, cuda, mps; auto takes the best there is.
+    """
+
+    run: str = MISSING
+    checkpoint: str = "last"
+    draw: Any = MISSING
+    to: str | None = None
+    batch_size: int = 64
+    device: str = "auto"
+
+
+SCHEMAS = {"train": TrainConfig, "sample": SampleConfig}
+for verb, schema in SCHEMAS.items():
+    ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+
+
+def parse(text: str) -> DictConfig:
+    """A train config out of its YAML text, against the schema.
+
+    Raises:
+        ValueError: If it is no YAML or does not fit the schema.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.create(text))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ValueError(f"The config cannot be read: {error}") from error
+    assert isinstance(merged, DictConfig), "the schema is a mapping"
+    return merged
+
+
+def check(config: DictConfig) -> None:
+    """Refuses a composed config that cannot be built.
+
+    Raises:
+        ValueError: With every problem and what to type instead.
+    """
+    found = problems(config)
+    if found:
+        raise ValueError("\n  ".join(["The config has problems:", *found]))
+
+
+def problems(config: DictConfig) -> list[str]:
+    """Everything that is wrong with a composed config, without importing what it names."""
+    missing = OmegaConf.missing_keys(config)
+    if missing:
+        return [f"{name} is not set. Type {name}=<value>." for name in sorted(missing)]
+    try:
+        tree = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        return [str(error).splitlines()[0]]
+    assert isinstance(tree, dict), "a config is a mapping"
+    schema = OmegaConf.get_type(config)
+    options = [f.name for f in fields(schema)] if isinstance(schema, type) else list(tree)
+    found = [_unknown("", key, options) for key in tree if key not in options]
+    for name in options:
+        value = tree[name]
+        if name in ("logger", "callbacks"):
+            for key, node in value.items():
+                if node is not None:  # `callbacks.samples: null` leaves one out
+                    found += _problems_of_object(f"{name}.{key}", node)
+        elif name in ("data", "model", "trainer", "draw"):
+            found += _problems_of_object(name, value)
+    return found
+
+
+def build(node: DictConfig, **given: Any) -> Any:
+    """Builds what a checked node describes; `given` are further arguments.
+
+    Raises:
+        ValueError: What the constructor of one of the parts said.
+    """
+    try:
+        return instantiate(node, _convert_="all", **given)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
+        raise
+
+
+def _problems_of_object(path: str, node: Any) -> list[str]:
+    if not isinstance(node, dict) or "_target_" not in node:
+        return [f"{path} has to be an object with a _target_, not {node!r}."]
+    target = node["_target_"]
+    try:
+        signature = signature_of(str(target))
+    except (LookupError, SyntaxError):
+        return [f"{path}._target_={target} is no known class. Is it spelt right?"]
+    if not all(map(_is_allowed, (str(target), signature.home))):
+        return [
+            f"{path}._target_={target} is not allowed: a config may build only classes of "
+            f"{', '.join(ALLOWED)}."
+        ]
+    found = _problems_of_arguments(path, node, signature)
+    for key, value in node.items():
+        found += _problems_of_value(f"{path}.{key}", value)
+    return found
+
+
+def _is_allowed(name: str) -> bool:
+    return any(f"{name}.".startswith(f"{module}.") for module in ALLOWED)
+
+
+def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature) -> list[str]:
+    found = []
+    taken = signature.parameters
+    for key, value in node.items():
+        if key in RESERVED:
+            continue
+        if key not in taken:
+            if not signature.is_open:
+                found.append(_unknown(f"{path}.", key, list(taken)))
+        elif not isinstance(value, dict) and not accepts(taken[key].annotation, value):
+            expected = taken[key].annotation
+            assert expected is not None, "without an annotation everything is accepted"
+            found.append(f"{path}.{key}: expected {ast.unparse(expected)}, got {value!r}.")
+    if not node.get("_partial_"):
+        found += [
+            f"{path} needs {name!r}. Type {path}.{name}=<value>."
+            for name, parameter in taken.items()
+            if parameter.required and name not in node
+        ]
+    return found
+
+
+def _problems_of_value(path: str, value: Any) -> list[str]:
+    """Objects may stand anywhere below: as an argument, or in a list of arguments."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            return _problems_of_object(path, value)
+        return [p for key, below in value.items() for p in _problems_of_value(f"{path}.{key}", below)]
+    if isinstance(value, list):
+        return [p for k, below in enumerate(value) for p in _problems_of_value(f"{path}[{k}]", below)]
+    return []
+
+
+def _unknown(prefix: str, key: str, options: list[str]) -> str:
+    owner = prefix.rstrip(".") or "the root"
+    close = get_close_matches(str(key), options, n=1)
+    remedy = f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(sorted(options))}."
+    return f"{owner} takes no {key!r}. {remedy}"

@@ -1,0 +1,83 @@
+"""The vocabulary: what an image is here, and the only two ways between pixels and floats."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+Pixels = UInt8[Tensor, "batch channels height width"]  # as stored, [0, 255]
+Images = Float[Tensor, "batch channels height width"]  # as computed with, [-1, 1]
+Latents = Float[Tensor, "batch latent_dim"]
+Logits = Float[Tensor, " batch"]
+PerImage = Float[Tensor, " batch"]  # one number for each image, never reduced
+Labels = Int64[Tensor, " batch"]
+Features = Float[Tensor, "batch features"]
+
+PIL_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
+
+
+class Batch(NamedTuple):
+    """Images on their way to a system, and what names their randomness.
+
+    Attributes:
+        images: Pixels as loaded, floats once they are on the device.
+        labels: Classes; 0 where the data set has none.
+        epoch: How often the image has been drawn before.
+        index: Its place in the data set.
+    """
+
+    images: Pixels | Images
+    labels: Labels
+    epoch: Int64[Tensor, " batch"]
+    index: Int64[Tensor, " batch"]
+
+
+def to_float(pixels: Pixels) -> Images:
+    """Pixels 0..255 to floats -1..1."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_pixels(images: Images) -> Pixels:
+    """Floats to pixels, rounded; what lies outside -1..1 is clamped.
+
+    Raises:
+        ValueError: If a value is not finite. A black square must never hide a NaN.
+    """
+    if not torch.isfinite(images).all():
+        raise ValueError("The images contain NaN or infinity, so the weights that made them are broken.")
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def tile(pixels: Pixels, columns: int, scale: int = 1) -> UInt8[Tensor, "channels height width"]:
+    """One picture with the images in rows of `columns`, one black pixel between them.
+
+    Args:
+        pixels: The images, in reading order. Missing ones in the last row stay black.
+        columns: Images in a row.
+        scale: Each pixel becomes a square of this side, so that small images can be looked at.
+    """
+    count, channels, height, width = pixels.shape
+    rows = -(-count // columns)
+    cells = pixels.new_zeros(rows * columns, channels, height * scale + 1, width * scale + 1)
+    enlarged = pixels.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
+    cells[:count, :, :-1, :-1] = enlarged
+    cells = cells.reshape(rows, columns, *cells.shape[1:])  # [R, K, C, H+1, W+1]
+    picture = cells.permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2, 3)  # [C, R(H+1), K(W+1)]
+    return picture[:, :-1, :-1].contiguous()
+
+
+def visible_scale(height: int) -> int:
+    """The enlargement at which an image of this height is comfortable to look at."""
+    return max(1, 64 // height)
+
+
+def save_png(picture: UInt8[Tensor, "channels height width"], path: Path) -> None:
+    """Writes one picture of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = picture.cpu().permute(1, 2, 0).numpy()
+    if picture.shape[0] == 1:
+        array = array[:, :, 0]
+    Image.fromarray(array).save(path)

@@ -1,0 +1,78 @@
+"""Where numbers go: TensorBoard, and a table that a spreadsheet opens and a crash cannot tear.
+
+Both continue a resumed run without doubled points: what was logged after the checkpoint is dropped,
+since it will be logged again.
+"""
+
+import csv
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+
+class TensorBoard(TensorBoardLogger):
+    """TensorBoard's event files, in the run's folder `tensorboard/`.
+
+    Args:
+        save_dir: The run's folder.
+        resumed_at: Images seen by the checkpoint that the run continues from; 0 for a new run.
+    """
+
+    def __init__(self, save_dir: str, resumed_at: int = 0) -> None:
+        super().__init__(
+            save_dir,
+            name=None,
+            version="tensorboard",
+            default_hp_metric=False,
+            purge_step=resumed_at + 1 if resumed_at else None,
+        )
+
+
+class Table(Logger):
+    """Appends every number as a row (images_seen, name, value) to `metrics.csv`.
+
+    One number a row, so that a new name never rewrites the file.
+
+    Args:
+        save_dir: The run's folder.
+        resumed_at: Images seen by the checkpoint that the run continues from; 0 for a new run.
+    """
+
+    def __init__(self, save_dir: str, resumed_at: int = 0) -> None:
+        super().__init__()
+        self.path = Path(save_dir) / "metrics.csv"
+        self.resumed_at = resumed_at
+        self.begun = False
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **options: Any
+    ) -> None:
+        """The composed config lies beside the table already."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        if not self.begun:
+            self._begin()
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerows([step, name, value] for name, value in metrics.items())
+
+    def _begin(self) -> None:
+        kept: list[list[str]] = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = list(csv.reader(file))[1:]
+            kept = [row for row in rows if int(row[0]) <= self.resumed_at]
+        with self.path.open("w", newline="") as file:
+            csv.writer(file).writerows([["images_seen", "name", "value"], *kept])
+        self.begun = True

@@ -1,0 +1,15 @@
+"""What computes: one file per architecture, plain torch.nn; the contracts are in contracts.py."""
+
+from darkroom.networks.contracts import Discriminator, Generator, Inference, LatentModel
+from darkroom.networks.conv_vae import ConvVAE
+from darkroom.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+
+__all__ = [
+    "ConvVAE",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "Discriminator",
+    "Generator",
+    "Inference",
+    "LatentModel",
+]

@@ -1,0 +1,51 @@
+"""What a network has to offer, so that a system can train it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from darkroom.images import Images, Labels, Latents, Logits, PerImage
+from darkroom.randomness import Noise
+
+
+class Generator(Protocol):
+    """Latents to images."""
+
+    latent_dim: int
+
+    def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
+
+
+class Discriminator(Protocol):
+    """Images to logits: positive where an image looks real."""
+
+    def __call__(self, images: Images, labels: Labels | None = None) -> Logits: ...
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a latent model concludes from a batch of images.
+
+    Attributes:
+        parameters: What the likelihood needs to judge the images, [batch, ...].
+        rates: KL(q(z|x) || p(z)) in nats per image, one tensor for each latent level.
+        auxiliary: Further terms of the objective per image, by name.
+    """
+
+    parameters: Tensor
+    rates: tuple[PerImage, ...]
+    auxiliary: Mapping[str, PerImage] = field(default_factory=dict)
+
+
+class LatentModel(Protocol):
+    """Images to latents and back."""
+
+    latent_dim: int
+
+    def infer(self, images: Images, noise: Noise) -> Inference: ...
+
+    def decode(self, latents: Latents) -> Tensor: ...
+
+    def encode(self, images: Images) -> Latents: ...

@@ -1,0 +1,98 @@
+"""A convolutional VAE: q(z|x) = N(mu(x), diag(exp(logvar(x)))), and a decoder of z.
+
+Source: Kingma and Welling 2013, arXiv 1312.6114. Group norm rather than batch norm, so that an image's
+terms depend on that image alone, and two devices give what one device gives.
+"""
+
+from torch import Tensor, nn
+
+from darkroom.images import Images, Latents
+from darkroom.networks.contracts import Inference
+from darkroom.networks.gaussian import DiagonalGaussian
+from darkroom.networks.pyramid import Pyramid
+from darkroom.randomness import Noise
+
+
+class ConvVAE(nn.Module):
+    """Strided convolutions to a Gaussian over z, and transposed convolutions back.
+
+    At 64x64x1, latent_dim 64, width 32: 3,361,025 parameters.
+
+    Args:
+        resolution: Side of the image in pixels, at least 16.
+        channels: Channels of the image, 1 to 4.
+        latent_dim: Length of the latent vector.
+        width: Channels at the first level; they double downwards, up to 8 * width.
+
+    Raises:
+        ValueError: If the resolution or the number of channels cannot be made.
+    """
+
+    def __init__(
+        self, resolution: int, channels: int, latent_dim: int = 64, width: int = 32
+    ) -> None:
+        super().__init__()
+        pyramid = Pyramid("model.network", resolution, channels, width)
+        self.latent_dim = latent_dim
+        self.encoder = _Encoder(pyramid, channels, 2 * latent_dim)
+        self.decoder = _Decoder(pyramid, channels, latent_dim)
+
+    def posterior(self, images: Images) -> DiagonalGaussian:
+        mu, logvar = self.encoder(images).chunk(2, dim=1)
+        return DiagonalGaussian(mu, logvar)
+
+    def infer(self, images: Images, noise: Noise) -> Inference:
+        q = self.posterior(images)
+        z = q.sample(noise.normal(self.latent_dim, dtype=q.mu.dtype))
+        return Inference(parameters=self.decode(z), rates=(q.rate(),))
+
+    def encode(self, images: Images) -> Latents:
+        """The most probable latents, the means of q(z|x)."""
+        return self.posterior(images).mu
+
+    def decode(self, latents: Latents) -> Tensor:
+        """The likelihood's parameters, [batch, channels, height, width]."""
+        return self.decoder(latents)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, pyramid: Pyramid, channels: int, outputs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for wide in pyramid.widths:
+            layers += [nn.Conv2d(channels, wide, 4, stride=2, padding=1), *_activation(wide)]
+            channels = wide
+        layers += [nn.Flatten(), nn.Linear(channels * pyramid.remaining**2, outputs)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Images) -> Tensor:
+        return self.layers(images)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, pyramid: Pyramid, channels: int, latent_dim: int) -> None:
+        super().__init__()
+        *widths, first = pyramid.widths
+        self.crop = pyramid.crop
+        side = pyramid.smallest
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, first * side**2),
+            nn.Unflatten(1, (first, side, side)),
+            *_activation(first),
+        ]
+        for narrow in reversed(widths):
+            layers += [
+                nn.ConvTranspose2d(first, narrow, 4, stride=2, padding=1),
+                *_activation(narrow),
+            ]
+            first = narrow
+        layers.append(nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: Latents) -> Tensor:
+        return self.layers(latents)[:, :, self.crop, self.crop]
+
+
+def _activation(width: int) -> list[nn.Module]:
+    groups = next(g for g in (8, 4, 2, 1) if width % g == 0)
+    return [nn.GroupNorm(groups, width), nn.SiLU()]

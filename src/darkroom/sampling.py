@@ -1,0 +1,154 @@
+"""Latents to images. Image k depends on seed k alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from darkroom.images import Images, Labels, Latents, Pixels, to_float, to_pixels
+from darkroom.randomness import Noise, key
+
+
+class Generator(Protocol):
+    """Whatever makes images of latents; every system does."""
+
+    latent_dim: int
+    device: torch.device
+
+    def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
+
+
+class Reconstructs(Generator, Protocol):
+    """A generator that can also find the latents of an image."""
+
+    def reconstruct(self, images: Images) -> Images: ...
+
+
+HeldOut = Callable[[], Pixels]
+"""Brings images that were never trained on, for a drawing that needs them."""
+
+
+def latents_of(seeds: Sequence[int], latent_dim: int) -> Latents:
+    """One standard normal latent for each seed, whatever the others are."""
+    return Noise(key("sample"), torch.tensor(seeds, dtype=torch.int64)).normal(latent_dim)
+
+
+@torch.inference_mode()
+def develop(generator: Generator, latents: Latents, batch_size: int = 64) -> Iterator[Pixels]:
+    """Images of latents, in batches, on the CPU.
+
+    The last batch is filled up before the generator sees it, so that the generator always computes the same
+    shapes and an image is the same in any company.
+    """
+    for chunk in latents.split(batch_size):
+        filled = torch.zeros(batch_size, latents.shape[1])
+        filled[: len(chunk)] = chunk
+        yield to_pixels(generator(filled.to(generator.device)))[: len(chunk)].cpu()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A set of images to be looked at together.
+
+    Attributes:
+        pixels: The images, in reading order.
+        names: A file name for each image, without ending.
+        columns: How many stand in a row.
+    """
+
+    pixels: Pixels
+    names: tuple[str, ...]
+    columns: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of the seeds first_seed, first_seed + 1, ...
+
+    Args:
+        n: How many.
+        first_seed: The first seed.
+        columns: Images in a row.
+    """
+
+    n: int = 64
+    first_seed: int = 0
+    columns: int = 8
+
+    def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
+        seeds = range(self.first_seed, self.first_seed + self.n)
+        latents = latents_of(seeds, generator.latent_dim)
+        pixels = torch.cat(list(develop(generator, latents, batch_size)))
+        return Sheet(pixels, tuple(f"seed-{seed:06d}" for seed in seeds), self.columns)
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Rows of images, each from one seed's image to the next seed's, along the sphere.
+
+    Args:
+        n: How many rows; row k leads from seed first_seed + k to the next one.
+        first_seed: The first seed.
+        steps: Images in a row, both ends included.
+
+    Source: White 2016, arXiv 1609.04468: normal latents lie close to a sphere, and a straight line leaves it.
+    """
+
+    n: int = 8
+    first_seed: int = 0
+    steps: int = 10
+
+    def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
+        seeds = range(self.first_seed, self.first_seed + self.n + 1)
+        latents = latents_of(seeds, generator.latent_dim)
+        t = torch.linspace(0, 1, self.steps)
+        paths = torch.cat([slerp(a, b, t) for a, b in zip(latents, latents[1:], strict=False)])
+        pixels = torch.cat(list(develop(generator, paths, batch_size)))
+        names = [f"seed-{s:06d}-to-{s + 1:06d}-{k:03d}" for s in seeds[:-1] for k in range(self.steps)]
+        return Sheet(pixels, tuple(names), self.steps)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Images that were never trained on, each followed by its reconstruction.
+
+    Args:
+        n: How many images.
+        columns: Images in a row; an even number keeps the pairs together.
+    """
+
+    n: int = 32
+    columns: int = 8
+
+    @torch.inference_mode()
+    def __call__(self, generator: Reconstructs, held_out: HeldOut, batch_size: int = 64) -> Sheet:
+        if not hasattr(generator, "reconstruct"):
+            raise ValueError(
+                "draw=reconstruction needs a model with an encoder, such as model=vae; a GAN has none. Type "
+                "draw=samples or draw=interpolation."
+            )
+        originals = held_out()[: self.n]
+        copies = [
+            to_pixels(generator.reconstruct(to_float(chunk).to(generator.device))).cpu()
+            for chunk in originals.split(batch_size)
+        ]
+        pairs = torch.stack([originals, torch.cat(copies)], dim=1).flatten(0, 1)
+        names = [f"{k:06d}-{kind}" for k in range(len(originals)) for kind in ("real", "rebuilt")]
+        return Sheet(pairs, tuple(names), self.columns)
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Latents:
+    """Points on the great circle from a to b: sin((1-t) w)/sin w a + sin(t w)/sin w b.
+
+    Args:
+        a: One latent, [latent_dim].
+        b: Another, not parallel to the first.
+        t: Where, each within 0..1, [steps].
+
+    Source: Shoemake 1985, with w the angle between a and b.
+    """
+    w = torch.arccos(torch.nn.functional.cosine_similarity(a, b, dim=0))
+    weight_a, weight_b = torch.sin((1 - t) * w) / torch.sin(w), torch.sin(t * w) / torch.sin(w)
+    return weight_a[:, None] * a + weight_b[:, None] * b

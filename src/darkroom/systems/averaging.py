@@ -1,0 +1,57 @@
+"""The averaged weights, which draw better images than the last ones do."""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+RAMP_UP = 0.05  # of the images seen: the half-life while training is young
+
+
+class AveragedNetwork(AveragedModel):
+    """An exponential moving average of a network, with a half-life in images.
+
+        average <- decay * average + (1 - decay) * weights,    decay = 0.5 ** (images / half-life)
+
+    While few images have been seen the half-life is a twentieth of them, so that the random initial
+    weights are soon forgotten. Running statistics of batch norms are averaged too: they belong to
+    the averaged weights. The copy never trains and takes no part in gradients.
+
+    Args:
+        network: What is averaged.
+        half_life: Images after which a step's share has halved.
+
+    Source: Karras et al. 2020 (StyleGAN2-ADA), arXiv 2006.06676: half-life in images and its ramp-up.
+    """
+
+    def __init__(self, network: nn.Module, half_life: float) -> None:
+        super().__init__(network, multi_avg_fn=self._blend, use_buffers=True)
+        self.half_life = half_life
+        self.images_seen = 0
+        self.decay = 0.0
+        self.train().requires_grad_(False)
+
+    def update(self, network: nn.Module, images_seen: int) -> None:
+        """Takes the present weights in, at the time `images_seen` of the training's clock."""
+        half_life = min(self.half_life, RAMP_UP * images_seen)
+        self.decay = 0.5 ** ((images_seen - self.images_seen) / max(half_life, 1e-8))
+        self.images_seen = images_seen
+        self.update_parameters(network)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in evaluation mode."""
+        return super().train(False)
+
+    def get_extra_state(self) -> int:
+        return self.images_seen
+
+    def set_extra_state(self, state: int) -> None:
+        self.images_seen = state
+
+    @torch.no_grad()
+    def _blend(self, averages: list[Tensor], weights: list[Tensor], _: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, weights, 1 - self.decay)
+        else:  # batch norm counts its batches in an integer
+            torch._foreach_copy_(averages, weights)

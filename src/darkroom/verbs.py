@@ -1,0 +1,146 @@
+"""What the commands do, once their config is known to be good."""
+
+import logging
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from darkroom import checkpoint, config, provenance, randomness
+from darkroom.data import ImageData
+from darkroom.images import Pixels, save_png, tile, visible_scale
+from darkroom.sampling import Sheet
+from darkroom.systems import System
+from darkroom.trainer import Trainer
+
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+for known in (
+    "You passed in a `val_dataloader` but have no",  # a GAN has no validation loss
+    "in eval mode at the start of training",  # the averaged weights, and rightly so
+    "does not have many workers",
+    "`isinstance(treespec, LeafSpec)` is deprecated",
+    "smaller than the logging interval",
+):
+    warnings.filterwarnings("ignore", message=f".*{re.escape(known)}")
+
+
+def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | None:
+    """Trains a new run, or continues one.
+
+    Args:
+        composed: A checked train config.
+        run_dir: The run's folder, new or with the run to be continued.
+        overrides: What was typed.
+
+    Returns:
+        The last quality measured (smaller is better), for sweeps; None if none was.
+    """
+    saved = checkpoint.find(run_dir) if composed.resume else None
+    if saved is not None:
+        composed.resumed_at = checkpoint.read(saved)["images_seen"]
+        if composed.resumed_at >= composed.trainer.max_images:
+            print(
+                f"{run_dir} has seen {composed.resumed_at} of {composed.trainer.max_images} images: "
+                "nothing to do. Type trainer.max_images=<more> to go on."
+            )
+            return None
+    data: ImageData = config.build(composed.data)
+    data.prepare_data()
+    data.setup()
+    with randomness.initialisation(composed.seed):
+        system: System = config.build(composed.model)
+    trainer: Trainer = config.build(
+        composed.trainer,
+        logger=_build_all(composed.logger),
+        callbacks=_build_all(composed.callbacks),
+        default_root_dir=str(run_dir),
+    )
+    _begin(run_dir, composed, overrides, data)
+    trainer.fit(system, datamodule=data, ckpt_path=saved)
+    return _finish(trainer, run_dir, composed)
+
+
+def _build_all(nodes: DictConfig) -> list[Any]:
+    return [config.build(node) for node in nodes.values() if node is not None]
+
+
+@rank_zero_only
+def _begin(run_dir: Path, composed: DictConfig, overrides: list[str], data: ImageData) -> None:
+    """Writes the config and the manifest; refuses a folder that holds another run."""
+    written, manifest = run_dir / "config.yaml", run_dir / "run.json"
+    if written.exists() and not composed.resume:
+        raise ValueError(
+            f"hydra.run.dir={run_dir} holds a run already. Type resume={run_dir} to continue it, "
+            "or choose another folder."
+        )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    # the folder can be moved, so its config does not say where it lay
+    portable = OmegaConf.merge(composed, {"run_dir": ".", "resume": None, "resumed_at": 0})
+    written.write_text(OmegaConf.to_yaml(portable))
+    fingerprint = data.training.fingerprint()
+    provenance.append(manifest, provenance.manifest(composed.seed, overrides, fingerprint))
+
+
+def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | None:
+    """Shows the run beside others in TensorBoard's HPARAMS, and says where everything is."""
+    measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    final = {n: v for n, v in measured.items() if n.startswith(("quality/", "validation/"))}
+    for logger in trainer.loggers:
+        logger.log_hyperparams(_flat(composed), final)
+    if trainer.is_global_zero:
+        print(f"\nsamples      {run_dir / 'samples'}")
+        print(f"checkpoints  {run_dir / 'checkpoints'}")
+        print(f"TensorBoard  tensorboard --logdir {run_dir}")
+        print(f"more images  python sample.py run={run_dir}")
+    return final.get("quality/kid_thumbnail")
+
+
+def _flat(composed: DictConfig) -> dict[str, Any]:
+    """Every option by its dotted name, as TensorBoard shows them."""
+
+    def walk(prefix: str, node: Any) -> dict[str, Any]:
+        if isinstance(node, dict):
+            return {k: v for key, below in node.items() for k, v in walk(f"{prefix}.{key}", below).items()}
+        return {prefix[1:]: node if isinstance(node, int | float | str) else str(node)}
+
+    tree = OmegaConf.to_container(composed, resolve=True)
+    return {k: v for k, v in walk("", tree).items() if k.split(".")[0] in ("seed", "data", "model", "trainer")}
+
+
+def sample(composed: DictConfig) -> None:
+    """Draws images of a run, as a grid and one by one.
+
+    Args:
+        composed: A checked sample config.
+    """
+    saved = checkpoint.load(composed.run, composed.checkpoint)
+    saved.system.to(_device(composed.device))
+
+    def held_out() -> Pixels:
+        data: ImageData = config.build(saved.config.data)
+        data.setup()
+        return data.held_out.pixels
+
+    draw = config.build(composed.draw)
+    sheet: Sheet = draw(saved.system, held_out, composed.batch_size)
+    name = type(draw).__name__.lower()
+    folder = Path(composed.to or saved.path.parents[1] / "drawn" / f"{name}-{saved.images_seen:010d}")
+    for pixels, image_name in zip(sheet.pixels, sheet.names, strict=True):
+        save_png(pixels, folder / f"{image_name}.png")
+    grid = tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))
+    save_png(grid, folder / "grid.png")
+    print(f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name} is not to be had here: {error} Type device=cpu.") from error
