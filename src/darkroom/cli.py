@@ -14,7 +14,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from darkroom import config
 
@@ -34,7 +34,7 @@ def sample() -> None:
 def _train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
-    several_devices = composed.trainer.get("devices", 1) not in (1, "1")
+    several_devices = OmegaConf.select(composed, "trainer.devices", default=1) not in (1, "1")
     if hydra_config.mode == RunMode.MULTIRUN and several_devices:
         return _train_in_a_process_of_its_own(overrides, hydra_config.runtime.output_dir)
 
@@ -68,15 +68,15 @@ def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
     before = config.parse(written.read_text())
     for override in typed:
         name = override.lstrip("+~").partition("=")[0]
-        if name in ("data", "model", "trainer", "logger", "experiment"):
+        if name in _groups():
             raise ValueError(
                 f"{override}: a resumed run keeps its {name}. Change single options, such as "
                 "trainer.max_images=1000000, or start a new run."
             )
-    after = OmegaConf.merge(before, OmegaConf.from_dotlist([o.lstrip("+") for o in typed]))
-    assert isinstance(after, DictConfig), "the schema is a mapping"
-    after.resume = str(run_dir)
-    return after
+    with open_dict(before):  # what is misspelt reaches config.check
+        before.merge_with_dotlist([override.lstrip("+") for override in typed])
+    before.resume = str(run_dir)
+    return before
 
 
 def _train_in_a_process_of_its_own(overrides: list[str], run_dir: str) -> None:
@@ -113,13 +113,22 @@ def _open_ended(argument: str) -> str:
     what it should have been.
     """
     name, equals, _ = argument.partition("=")
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    is_value = equals and name[0].isalpha() and name.split(".")[0] not in {"hydra"}
-    return f"++{argument}" if is_value and name not in groups else argument
+    is_value = equals and name[:1].isalpha() and name.split(".")[0] not in {"hydra"}
+    return f"++{argument}" if is_value and name not in _groups() else argument
+
+
+def _groups() -> set[str]:
+    """What is chosen by the name of a file, such as model=vae."""
+    return {path.name for path in CONF.iterdir() if path.is_dir()}
 
 
 def _remove_empty(folder: Path) -> None:
-    """Hydra makes a folder for every run; one in which nothing was done is not left behind."""
+    """Hydra makes a folder for every run; one in which nothing was done is not left behind.
+
+    Only folders below the current one are touched: the others may be the user's own.
+    """
     with suppress(OSError):
-        folder.rmdir()
-        folder.parent.rmdir()
+        for made in (folder, *folder.parents):
+            if Path.cwd() not in made.parents:
+                break
+            made.rmdir()

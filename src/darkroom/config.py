@@ -118,13 +118,13 @@ def check(config: DictConfig) -> None:
 
 def problems(config: DictConfig) -> list[str]:
     """Everything that is wrong with a composed config, without importing what it names."""
-    missing = OmegaConf.missing_keys(config)
-    if missing:
-        return [f"{name} is not set. Type {name}=<value>." for name in sorted(missing)]
     try:
+        missing = OmegaConf.missing_keys(config)
+        if missing:
+            return [f"{name} is not set. Type {name}=<value>." for name in sorted(missing)]
         tree = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        return [str(error).splitlines()[0]]
+        return [f"{error.full_key}: {str(error).splitlines()[0]}."]
     assert isinstance(tree, dict), "a config is a mapping"
     schema = OmegaConf.get_type(config)
     options = [f.name for f in fields(schema)] if isinstance(schema, type) else list(tree)

@@ -35,7 +35,7 @@ def initialisation(seed: int) -> Iterator[None]:
 
 
 def uniform(purpose: int, *counters: Int64[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """One number within (0, 1) for each element of the broadcast counters, with 24 random bits.
+    """One number within (0, 1) for each element of the broadcast counters, with 23 random bits.
 
     Element i depends on the purpose and on the counters of element i alone, on any device. The
     mixing is SplitMix64's, one round for each counter; its products wrap around in int64.
@@ -50,7 +50,8 @@ def uniform(purpose: int, *counters: Int64[Tensor, "..."]) -> Float[Tensor, "...
     for counter in counters:
         state = _mix(state + counter * _GOLDEN)
     assert isinstance(state, Tensor), "a draw without counters would always be the same"
-    return (_shifted(state, 40).float() + 0.5) * 2.0**-24
+    # a 24th bit would not leave room for the half in float32, and 1.0 would come out now and then
+    return (_shifted(state, 41).float() + 0.5) * 2.0**-23
 
 
 class Noise:

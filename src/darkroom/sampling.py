@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,15 +11,18 @@ from darkroom.images import Images, Labels, Latents, Pixels, to_float, to_pixels
 from darkroom.randomness import Noise, key
 
 
+@runtime_checkable
 class Generator(Protocol):
     """Whatever makes images of latents; every system does."""
 
     latent_dim: int
     device: torch.device
+    dtype: torch.dtype
 
     def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
 
 
+@runtime_checkable
 class Reconstructs(Generator, Protocol):
     """A generator that can also find the latents of an image."""
 
@@ -45,7 +48,7 @@ def develop(generator: Generator, latents: Latents, batch_size: int = 64) -> Ite
     for chunk in latents.split(batch_size):
         filled = torch.zeros(batch_size, latents.shape[1])
         filled[: len(chunk)] = chunk
-        yield to_pixels(generator(filled.to(generator.device)))[: len(chunk)].cpu()
+        yield to_pixels(generator(filled.to(generator.device, generator.dtype)))[: len(chunk)].cpu()
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class Reconstruction:
             )
         originals = held_out()[: self.n]
         copies = [
-            to_pixels(generator.reconstruct(to_float(chunk).to(generator.device))).cpu()
+            to_pixels(generator.reconstruct(to_float(chunk).to(generator.device, generator.dtype))).cpu()
             for chunk in originals.split(batch_size)
         ]
         pairs = torch.stack([originals, torch.cat(copies)], dim=1).flatten(0, 1)

@@ -6,6 +6,7 @@ following re-exports, and tells which arguments it takes and of which types.
 """
 
 import ast
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
@@ -146,30 +147,43 @@ def _dataclass_fields(definition: ast.ClassDef) -> dict[str, Parameter] | None:
     }
 
 
-def _find(module: str, name: str) -> tuple[str, ast.ClassDef]:
+def _find(
+    module: str, name: str, passed: tuple[tuple[str, str], ...] = ()
+) -> tuple[str, ast.ClassDef]:
     """The module that defines a class, and the definition, through any re-exports.
+
+    Args:
+        module: Dotted name of the module to look into.
+        name: What the class is called there.
+        passed: Where it was looked for before: a module that imports its own parts leads in a circle.
 
     Raises:
         LookupError: If there is none.
     """
+    if (module, name) in passed:
+        raise LookupError(f"{module} only imports {name!r} from itself")
+    passed = (*passed, (module, name))
     source, is_package = _source(module)
     head, _, rest = name.partition(".")
     for node in ast.walk(source):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return module, node
         if isinstance(node, ast.ImportFrom):
+            parts = module.split(".")
+            above = parts[: len(parts) - node.level + is_package] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
-                if (alias.asname or alias.name) == head:
-                    parts = module.split(".")
-                    above = parts[: len(parts) - node.level + is_package] if node.level else []
-                    origin = ".".join([*above, *([node.module] if node.module else [])])
+                if alias.name == "*":
+                    with suppress(LookupError):
+                        return _find(origin, name, passed)
+                elif (alias.asname or alias.name) == head:
                     if rest:  # `from package import module`, then `module.Class`
-                        return _find(f"{origin}.{alias.name}", rest)
-                    return _find(origin, alias.name)
+                        return _find(f"{origin}.{alias.name}", rest, passed)
+                    return _find(origin, alias.name, passed)
         if isinstance(node, ast.Import) and rest:
             for alias in node.names:
                 if (alias.asname or alias.name) == name.rpartition(".")[0]:
-                    return _find(alias.name, name.rpartition(".")[2])
+                    return _find(alias.name, name.rpartition(".")[2], passed)
     raise LookupError(f"{module} defines no class {name!r}")
 
 

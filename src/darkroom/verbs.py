@@ -25,6 +25,7 @@ for known in (
     "does not have many workers",
     "`isinstance(treespec, LeafSpec)` is deprecated",
     "smaller than the logging interval",
+    "your dataloader is not resumable",  # it is: its state is the clock
 ):
     warnings.filterwarnings("ignore", message=f".*{re.escape(known)}")
 

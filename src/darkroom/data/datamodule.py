@@ -121,8 +121,10 @@ class ImageData(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        images = to_float(batch.images)
-        if self.trainer is not None and self.trainer.training:
+        trainer = self.trainer
+        assert trainer is not None, "Lightning moves batches while a trainer is attached"
+        images = to_float(batch.images).to(trainer.lightning_module.dtype)
+        if trainer.training:
             for augment in self.augmentation:
                 images = augment(images, self.seed, batch.epoch, batch.index)
         return batch._replace(images=images)

@@ -1,6 +1,7 @@
 """Sets of images: read from where they lie into uint8 pixels and labels."""
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -93,19 +94,24 @@ def digits() -> ArraySet:
 
 def idx(images: Path, labels: Path, class_names: Sequence[str]) -> ArraySet:
     """Grey images and their labels from a pair of IDX files, gzipped or not."""
-    pixels = torch.from_numpy(_read_idx(images))[:, None]
-    return ArraySet(pixels, torch.from_numpy(_read_idx(labels)).long(), tuple(class_names))
+    pixels = torch.from_numpy(_read_idx(images, 3))[:, None]
+    return ArraySet(pixels, torch.from_numpy(_read_idx(labels, 1)).long(), tuple(class_names))
 
 
-def _read_idx(path: Path) -> np.ndarray:
+def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     """An IDX file of bytes: two zeros, type 8, number of dimensions, big-endian sizes, values."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
     header = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(content[4:header], ">u4").tolist())
-    if not dimensions or len(content) != header + int(np.prod(shape)):
-        raise ValueError(f"{path} is no IDX file of bytes, or it is damaged. Fetch it again.")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if content[:4] != bytes([0, 0, 8, dimensions]):
+            raise ValueError("it begins otherwise")
+        shape = np.frombuffer(content[4:header], ">u4").tolist()
+        return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+    except (EOFError, ValueError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is no IDX file of bytes with {dimensions} dimensions, or it is damaged "
+            f"({error}). Fetch it again."
+        ) from error
 
 
 def folder(root: Path, resolution: int, channels: int, limit: int | None = None) -> ArraySet:
@@ -142,7 +148,10 @@ def _read_image(path: Path, resolution: int, channels: int) -> np.ndarray:
     """One image as uint8 [channels, resolution, resolution]."""
     try:
         with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened).convert(PIL_MODES[channels])
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I;16"):  # Pillow would clip these to 255
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            upright = upright.convert(PIL_MODES[channels])
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"data.root: {path} cannot be read: {error}. Mend it or remove it.") from error
     square = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BICUBIC)

@@ -112,20 +112,30 @@ class ResidentLoader:
 class HeldOutLoader:
     """The validation images in order, every one exactly once over all devices.
 
-    All devices get the same number of batches, so that none waits for another for ever.
+    All devices get the same number of batches, so that none waits for another for ever. Batches
+    are nearly equal in size and never empty, because the mean over no image is no number.
 
     Args:
         images: The validation set.
         batch_size: Images of a batch, over all devices.
         rank: This device's number.
         world_size: How many devices share a batch.
+
+    Raises:
+        ValueError: If there are fewer images than devices.
     """
 
     def __init__(
         self, images: ArraySet, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        batches = torch.arange(len(images)).split(batch_size)
-        self.shares = [batch.tensor_split(world_size)[rank] for batch in batches]
+        if len(images) < world_size:
+            raise ValueError(
+                f"{len(images)} images for validation cannot be shared by {world_size} devices. "
+                "Raise data.validation, or bring more images."
+            )
+        batches = min(-(-len(images) // batch_size), len(images) // world_size)
+        shares = torch.arange(len(images)).tensor_split(batches * world_size)
+        self.shares = shares[rank::world_size]
         self.images = images
 
     def __len__(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from darkroom.images import Images, Labels, Latents, Logits, PerImage
 from darkroom.randomness import Noise
 
 
+@runtime_checkable
 class Generator(Protocol):
     """Latents to images."""
 
@@ -18,6 +19,7 @@ class Generator(Protocol):
     def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
 
 
+@runtime_checkable
 class Discriminator(Protocol):
     """Images to logits: positive where an image looks real."""
 
@@ -39,6 +41,7 @@ class Inference:
     auxiliary: Mapping[str, PerImage] = field(default_factory=dict)
 
 
+@runtime_checkable
 class LatentModel(Protocol):
     """Images to latents and back."""
 

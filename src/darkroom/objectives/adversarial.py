@@ -6,13 +6,14 @@ With D = sigmoid(logits): log D = -softplus(-logits) and log(1 - D) = -softplus(
 overflow. Real comes before fake everywhere. The systems take the mean.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch.nn.functional import softplus
 
 from darkroom.images import Logits, PerImage
 
 
+@runtime_checkable
 class Adversarial(Protocol):
     """Two losses, each minimised by its player."""
 

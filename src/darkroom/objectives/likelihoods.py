@@ -1,7 +1,7 @@
 """p(x|z): how probable an image is, given what the decoder says, in nats per image."""
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from darkroom.images import Images, PerImage
 
 
+@runtime_checkable
 class Likelihood(Protocol):
     """A distribution over images, with the decoder's output as its parameters."""
 

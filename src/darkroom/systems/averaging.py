@@ -1,7 +1,5 @@
 """The averaged weights, which draw better images than the last ones do."""
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -39,7 +37,7 @@ class AveragedNetwork(AveragedModel):
         self.images_seen = images_seen
         self.update_parameters(network)
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> "AveragedNetwork":
         """Stays in evaluation mode."""
         return super().train(False)
 

@@ -59,7 +59,7 @@ class GAN(System):
         ]
 
     def training_step(self, batch: Batch) -> None:
-        latents = self.noise("latents", batch).normal(self.latent_dim)
+        latents = self.noise("latents", batch).normal(self.latent_dim, dtype=self.dtype)
         fake = self.generator(latents, batch.labels)
         terms = self.discriminator_step(batch, fake.detach())
         terms |= self.generator_step(batch, fake)

@@ -1,0 +1,56 @@
+# `make` prints this help. Every command sets up what it needs.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+help:  ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make the virtual environment from the hash-locked requirements
+
+train: $(READY)  ## train a GAN on real handwritten digits: about 3 minutes on two CPU cores
+	$(BIN)/python train.py
+
+smoke: $(READY)  ## go once through every part of a run, in seconds
+	$(BIN)/python train.py experiment=smoke
+
+test: $(READY)  ## the fast tests
+	$(BIN)/pytest -n 2
+
+test-slow: $(READY)  ## the tests that take minutes: learning, several processes, sweeps
+	$(BIN)/pytest -n 2 -m slow
+
+lint: $(READY)  ## format, lint and type checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+board: $(READY)  ## TensorBoard on all runs
+	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=100
+
+lock: $(READY)  ## resolve the requirements anew
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet \
+		--exclude-newer "7 days" \
+		--python-version 3.11 --extra dev --no-header -o requirements/lock.txt pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet \
+		--python-version 3.11 --no-header -o requirements/uv.txt requirements/uv.in
+
+clean:  ## remove the environment and the caches; runs stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+$(READY): pyproject.toml requirements/lock.txt requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'darkroom needs Python 3.11 or newer. Type make PYTHON=<path of one>.'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/lock.txt requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help setup train smoke test test-slow lint format board lock clean

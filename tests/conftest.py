@@ -1,0 +1,85 @@
+"""What tests share: one thread each, and a short run of a real system on real digits."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from darkroom import config, randomness
+from darkroom.data import Digits
+from darkroom.systems import System
+from darkroom.trainer import Trainer
+
+torch.set_num_threads(1)
+
+BATCH_SIZE = 16
+
+ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 1e-3, "betas": [0.5, 0.999]}
+SHAPE = {"resolution": 16, "channels": 1, "width": 4}
+SYSTEMS = {
+    "gan": {
+        "_target_": "darkroom.systems.GAN",
+        "generator": {"_target_": "darkroom.networks.DCGANGenerator", "latent_dim": 8, **SHAPE},
+        "discriminator": {"_target_": "darkroom.networks.DCGANDiscriminator", **SHAPE},
+        "objective": {"_target_": "darkroom.objectives.NonSaturating"},
+        "generator_optimizer": ADAM,
+        "discriminator_optimizer": ADAM,
+        "half_life": 100,
+    },
+    "vae": {
+        "_target_": "darkroom.systems.VAE",
+        "network": {"_target_": "darkroom.networks.ConvVAE", "latent_dim": 8, **SHAPE},
+        "objective": {"_target_": "darkroom.objectives.ELBO"},
+        "optimizer": ADAM,
+        "half_life": 100,
+    },
+}
+
+
+def tiny_system(model: str) -> System:
+    """A small system with the weights that seed 0 gives."""
+    with randomness.initialisation(0):
+        return config.build(config.OmegaConf.create(SYSTEMS[model]))
+
+
+class Run:
+    """A short training in a folder of its own; what happened is there to look at."""
+
+    def __init__(
+        self,
+        folder: Path,
+        model: str,
+        images: int,
+        callbacks: tuple[Callback, ...] = (),
+        resume: Path | None = None,
+        data: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        (folder / "config.yaml").write_text("model: {}\n")
+        self.system = tiny_system(model)
+        self.data = Digits(
+            **{"resolution": 16, "channels": 1, "batch_size": BATCH_SIZE, "limit": 64} | (data or {})
+        )
+        self.trainer = Trainer(
+            max_images=images,
+            callbacks=list(callbacks),
+            default_root_dir=str(folder),
+            accelerator="cpu",
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **{"logger": False, "validate_every": 10**9} | options,
+        )
+        self.trainer.fit(self.system, datamodule=self.data, ckpt_path=resume)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Run]:
+    """Starts short trainings: run("gan", images=64)."""
+
+    def start(model: str, images: int, **options: Any) -> Run:
+        return Run(tmp_path, model, images, **options)
+
+    return start

@@ -1,0 +1,136 @@
+from itertools import islice
+
+import pytest
+import torch
+
+from darkroom.data.datasets import ArraySet
+from darkroom.data.stream import HeldOutLoader, ResidentLoader, Stream
+
+LENGTH, BATCH = 10, 4
+
+
+class Clock:
+    """Images seen, advanced by hand."""
+
+    def __init__(self, images_seen=0):
+        self.images_seen = images_seen
+
+    def __call__(self):
+        return self.images_seen
+
+
+def places(images, start=0, seed=0, rank=0, world_size=1, batch_size=BATCH):
+    """(epoch, index) of each of the coming images, over as many Lightning epochs as it takes."""
+    clock = Clock(start)
+    stream = Stream(LENGTH, batch_size, seed, clock, rank, world_size)
+    batches = []
+    while clock() < start + images:
+        for batch in stream:
+            batches.append(batch)
+            clock.images_seen += batch_size
+    return batches[: images // batch_size]
+
+
+def flat(batches):
+    return [place for batch in batches for place in batch]
+
+
+def image_set(n):
+    return ArraySet(torch.arange(n, dtype=torch.uint8).reshape(n, 1, 1, 1), torch.arange(n) % 3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 5, 10])
+def test_every_image_comes_once_in_an_epoch_for_any_batch_size(batch_size):
+    coming = flat(places(6 * LENGTH, batch_size=batch_size))
+    for epoch in range(len(coming) // LENGTH):
+        drawn = coming[epoch * LENGTH : (epoch + 1) * LENGTH]
+        assert sorted(drawn) == [(epoch, index) for index in range(LENGTH)]
+
+
+def test_each_epoch_and_each_seed_has_an_order_of_its_own():
+    first, second = (
+        [index for _, index in flat(places(2 * LENGTH, batch_size=LENGTH))[part]]
+        for part in (slice(LENGTH), slice(LENGTH, None))
+    )
+    other = [index for _, index in flat(places(LENGTH, seed=1, batch_size=LENGTH))]
+    assert first != second
+    assert first != other
+
+
+def test_a_stream_gives_the_batches_at_the_clock_and_nothing_else():
+    clock = Clock()
+    stream = Stream(LENGTH, BATCH, 0, clock)
+    assert len(stream) == len(list(stream)) == 2
+    assert list(stream) == list(stream)
+    first = list(stream)
+    clock.images_seen = BATCH
+    assert list(stream)[0] == first[1]
+
+
+@pytest.mark.parametrize("start", range(4, 60, 4))
+def test_a_run_resumed_at_any_batch_sees_what_an_unbroken_run_sees(start):
+    assert places(80 - start, start) == places(80)[start // BATCH :]
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_devices_together_see_in_order_what_one_device_sees(world_size):
+    shares = [places(60, rank=rank, world_size=world_size) for rank in range(world_size)]
+    together = [flat(parts) for parts in zip(*shares, strict=True)]
+    assert together == places(60)
+
+
+def test_a_batch_as_large_as_the_set_is_the_largest():
+    assert len(Stream(LENGTH, LENGTH, 0, Clock())) == 1
+    with pytest.raises(ValueError, match=r"batch_size=11 .* 10 images.*Type data\.batch_size=5"):
+        Stream(LENGTH, LENGTH + 1, 0, Clock())
+
+
+def test_devices_that_cannot_share_a_batch_are_told_the_next_size():
+    with pytest.raises(ValueError, match=r"batch_size=7 .* 3 devices.*Type data\.batch_size=9"):
+        Stream(LENGTH, 7, 0, Clock(), world_size=3)
+
+
+def test_resident_batches_hold_the_images_and_labels_of_their_places():
+    images, stream = image_set(LENGTH), Stream(LENGTH, BATCH, 0, Clock())
+    loader = ResidentLoader(images, stream)
+    assert len(loader) == 2
+    for batch, drawn in zip(loader, stream, strict=True):
+        assert list(zip(batch.epoch.tolist(), batch.index.tolist(), strict=True)) == drawn
+        assert torch.equal(batch.images.flatten().long(), batch.index)
+        assert torch.equal(batch.labels, batch.index % 3)
+
+
+@pytest.mark.parametrize(
+    ("length", "batch_size", "world_size"),
+    [(9, 4, 2), (9, 8, 2), (9, 100, 2), (3, 2, 2), (17, 4, 4)],
+)
+def test_held_out_images_come_once_over_all_devices_in_full_step(length, batch_size, world_size):
+    loaders = [
+        HeldOutLoader(image_set(length), batch_size, rank, world_size) for rank in range(world_size)
+    ]
+    batches = [list(loader) for loader in loaders]
+    assert {len(loader) for loader in loaders} == {len(mine) for mine in batches}
+    assert len({len(loader) for loader in loaders}) == 1
+    drawn = [
+        index for step in zip(*batches, strict=True) for b in step for index in b.index.tolist()
+    ]
+    assert drawn == list(range(length))
+
+
+@pytest.mark.parametrize("length", range(2, 20))
+def test_no_device_gets_an_empty_held_out_batch(length):
+    for rank in range(2):
+        assert all(len(batch.index) for batch in HeldOutLoader(image_set(length), 4, rank, 2))
+
+
+def test_held_out_batches_hold_the_images_and_labels_of_their_places():
+    for batch in HeldOutLoader(image_set(9), 4):
+        assert len(batch.index) <= 4
+        assert torch.equal(batch.images.flatten().long(), batch.index)
+        assert torch.equal(batch.labels, batch.index % 3)
+        assert not batch.epoch.any()
+
+
+def test_fewer_held_out_images_than_devices_are_refused():
+    with pytest.raises(ValueError, match=r"1 images .* 2 devices.*data\.validation"):
+        HeldOutLoader(image_set(1), 4, 0, 2)

@@ -1,0 +1,39 @@
+import pytest
+
+from darkroom.networks.pyramid import Pyramid
+
+
+def pyramid(resolution=64, channels=1, width=64):
+    return Pyramid("model.generator", resolution, channels, width)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "widths", "smallest", "remaining", "crop"),
+    [
+        (16, (64, 128), 4, 4, slice(0, 16)),
+        (28, (64, 128), 7, 7, slice(0, 28)),
+        (31, (64, 128), 8, 7, slice(0, 31)),
+        (37, (64, 128, 256), 5, 4, slice(1, 38)),
+        (64, (64, 128, 256, 512), 4, 4, slice(0, 64)),
+        (100, (64, 128, 256, 512), 7, 6, slice(6, 106)),
+        (256, (64, 128, 256, 512, 512, 512), 4, 4, slice(0, 256)),
+    ],
+)
+def test_a_resolution_is_divided_into_levels(resolution, widths, smallest, remaining, crop):
+    levels = pyramid(resolution)
+    assert levels.widths == widths
+    assert (levels.smallest, levels.remaining, levels.crop) == (smallest, remaining, crop)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resolution": 15}, r"resolution=15 .*Type data\.resolution=16"),
+        ({"channels": 0}, r"channels=0.*Type data\.channels=3"),
+        ({"channels": 5}, r"channels=5.*Type data\.channels=3"),
+        ({"width": 0}, "width=0: type a width"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_with_its_option_and_a_remedy(options, message):
+    with pytest.raises(ValueError, match=rf"model\.generator\.{message}"):
+        pyramid(**options)

@@ -1,0 +1,180 @@
+"""The GAN system against the article's loop, restated in plain PyTorch."""
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from darkroom.objectives import MinMax
+from darkroom.systems.gan import frozen
+
+STEPS = 4
+
+
+class Spy(Callback):
+    """Keeps what went into each step and what came out."""
+
+    def __init__(self):
+        self.images, self.latents, self.terms = [], [], []
+
+    def on_train_start(self, trainer, system):
+        self.before = {k: v.clone() for k, v in system.state_dict().items() if torch.is_tensor(v)}
+        noise, record = system.noise, system.record
+
+        def spied_noise(purpose, batch):
+            self.latents.append(noise(purpose, batch).normal(system.latent_dim, dtype=system.dtype))
+            return noise(purpose, batch)
+
+        def spied_record(terms):
+            self.terms.append({name: term.detach().mean() for name, term in terms.items()})
+            record(terms)
+
+        system.noise, system.record = spied_noise, spied_record
+
+    def on_train_batch_start(self, trainer, system, batch, batch_idx):
+        self.images.append(batch.images.clone())
+
+
+def article_networks(width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
+    """The article's layers at 16x16: its 64x64 networks without the two levels in the middle."""
+    generator = nn.Sequential(
+        nn.ConvTranspose2d(latent_dim, 2 * width, 4, 1, 0, bias=False),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(width, 1, 4, 2, 1, bias=False),
+        nn.Tanh(),
+    )
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, width, 4, 2, 1, bias=False),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(2 * width),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(2 * width, 1, 4, 1, 0, bias=False),
+        nn.Sigmoid(),
+    )
+    return generator.double(), discriminator.double()
+
+
+def load(network: nn.Module, weights: dict[str, torch.Tensor], prefix: str) -> None:
+    network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if prefix in k})
+
+
+def test_gan_follows_the_articles_loop_to_rounding(run):
+    spy = Spy()
+    trained = run("gan", images=STEPS * 16, callbacks=(spy,), precision="64-true").system
+
+    G, D = article_networks(width=4, latent_dim=8)
+    load(G, spy.before, "generator.layers.")
+    load(D, spy.before, "discriminator.layers.")
+    criterion = nn.BCELoss()
+    optimizer_d = torch.optim.Adam(D.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    optimizer_g = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    real_label, fake_label = torch.ones(16).double(), torch.zeros(16).double()
+    assert len(spy.images) == len(spy.latents) == STEPS
+    for real, z, terms in zip(spy.images, spy.latents, spy.terms, strict=True):
+        D.zero_grad()
+        output = D(real).view(-1)
+        loss_real = criterion(output, real_label)
+        loss_real.backward()
+        d_x = output.mean()
+        fake = G(z.view(16, 8, 1, 1))
+        output = D(fake.detach()).view(-1)
+        loss_fake = criterion(output, fake_label)
+        loss_fake.backward()
+        d_g_z1 = output.mean()
+        optimizer_d.step()
+        G.zero_grad()
+        output = D(fake).view(-1)
+        loss_g = criterion(output, real_label)
+        loss_g.backward()
+        d_g_z2 = output.mean()
+        optimizer_g.step()
+        expected = {
+            "loss/discriminator": loss_real + loss_fake,
+            "probability/real": d_x,
+            "probability/fake_before": d_g_z1,
+            "loss/generator": loss_g,
+            "probability/fake_after": d_g_z2,
+        }
+        assert terms.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(terms[name], value.detach(), rtol=1e-9, atol=1e-12)
+
+    for ours, theirs in ((trained.generator.layers, G), (trained.discriminator.layers, D[:-1])):
+        for name, weight in theirs.state_dict().items():
+            torch.testing.assert_close(ours.state_dict()[name], weight, rtol=1e-7, atol=1e-10)
+
+
+def test_saturating_form_is_the_value_function_itself():
+    real, fake = torch.randn(9).double(), torch.randn(9).double()
+    value = real.sigmoid().log() + (1 - fake.sigmoid()).log()
+    torch.testing.assert_close(MinMax().discriminator(real, fake), -value)
+    torch.testing.assert_close(MinMax().generator(fake), (1 - fake.sigmoid()).log())
+
+
+def test_clock_counts_images_and_not_optimizer_steps(run):
+    finished = run("gan", images=80)
+    assert finished.system.images_seen == 80
+    assert finished.trainer.fit_loop.epoch_loop.total_batch_idx == 80 // 16 - 1
+    assert finished.trainer.global_step == 2 * 80 // 16  # Lightning's own counter is doubled
+
+
+def test_each_step_moves_its_own_player_only(run):
+    system = run("gan", images=16).system
+    batch = next(iter(run("gan", images=16).data.train_dataloader()))
+    batch = batch._replace(images=torch.rand(16, 1, 16, 16) * 2 - 1)
+
+    def weights(network):
+        return [p.detach().clone() for p in network.parameters()]
+
+    def moved(network, before):
+        return any(not torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
+
+    g, d = weights(system.generator), weights(system.discriminator)
+    fake = system.generator(torch.randn(16, 8), None)
+    system.discriminator_step(batch, fake.detach())
+    assert moved(system.discriminator, d)
+    assert not moved(system.generator, g)
+    d = weights(system.discriminator)
+    system.generator_step(batch, fake)
+    assert moved(system.generator, g)
+    assert not moved(system.discriminator, d)
+    assert all(p.requires_grad for p in system.discriminator.parameters())
+
+
+def test_frozen_network_forgets_autocasts_copies_of_old_weights():
+    network, x = nn.Linear(4, 1), torch.ones(1, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        before = network(x)
+        with torch.no_grad():
+            network.weight.zero_()
+            network.bias.zero_()
+        assert torch.equal(network(x), before)  # the pitfall: autocast's cache is stale
+        with frozen(network):
+            assert network(x).item() == 0
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_compiled_networks_keep_the_names_of_their_weights(run, precision, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    system = run("gan", images=32, compile=True, precision=precision).system
+    assert compiled == [system.generator, system.discriminator]
+    assert not any("_orig_mod" in name for name in system.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("gradient_clip_val", 1.0), ("accumulate_grad_batches", 2)]
+)
+def test_options_for_one_optimizer_are_refused(run, option, value):
+    with pytest.raises(ValueError, match=rf"trainer.{option}={value} works for one optimizer"):
+        run("gan", images=16, **{option: value})
+
+
+def test_steps_as_a_budget_are_refused(run):
+    with pytest.raises(ValueError, match="trainer.max_images"):
+        run("gan", images=16, max_steps=5)

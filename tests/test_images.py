@@ -1,0 +1,59 @@
+import pytest
+import torch
+from PIL import Image
+
+from darkroom.images import save_png, tile, to_float, to_pixels, visible_scale
+
+ALL_VALUES = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+
+
+def test_floats_span_minus_one_to_one():
+    assert to_float(ALL_VALUES).min() == -1
+    assert to_float(ALL_VALUES).max() == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_pixel_value_survives_the_way_to_floats_and_back(dtype):
+    assert torch.equal(to_pixels(to_float(ALL_VALUES).to(dtype)), ALL_VALUES)
+
+
+def test_pixels_are_rounded_and_clamped():
+    step = 1 / 127.5
+    images = torch.tensor([-1.2, -1 + 0.4 * step, -1 + 0.6 * step, 1.2]).reshape(1, 1, 2, 2)
+    assert to_pixels(images).flatten().tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_no_number_is_refused(value):
+    images = torch.zeros(2, 1, 4, 4)
+    images[1, 0, 2, 3] = value
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        to_pixels(images)
+
+
+def test_tiles_stand_in_reading_order_with_a_black_pixel_between_them():
+    pixels = torch.tensor([1, 2, 3], dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 1, 1, 2)
+    expected = [[1, 1, 0, 2, 2], [0, 0, 0, 0, 0], [3, 3, 0, 0, 0]]
+    assert tile(pixels, columns=2)[0].tolist() == expected
+
+
+def test_tiles_are_enlarged_by_whole_pixels_in_every_channel():
+    pixels = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8).reshape(2, 2, 1, 1)
+    first, second = tile(pixels, columns=2, scale=2).tolist()
+    assert first == [[1, 1, 0, 3, 3]] * 2
+    assert second == [[2, 2, 0, 4, 4]] * 2
+
+
+@pytest.mark.parametrize(("height", "scale"), [(8, 8), (28, 2), (64, 1), (200, 1)])
+def test_small_images_are_enlarged_for_the_eye(height, scale):
+    assert visible_scale(height) == scale
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_a_png_holds_the_pixels_in_the_mode_of_its_channels(channels, mode, tmp_path):
+    picture = torch.arange(channels * 6, dtype=torch.uint8).reshape(channels, 2, 3)
+    path = tmp_path / "new" / "folder" / "picture.png"
+    save_png(picture, path)
+    with Image.open(path) as image:
+        assert (image.mode, image.size) == (mode, (3, 2))
+        assert list(image.tobytes()) == picture.permute(1, 2, 0).flatten().tolist()

@@ -1,0 +1,101 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from darkroom.networks import DCGANGenerator
+from darkroom.sampling import Interpolation, Reconstruction, Samples, develop, latents_of, slerp
+
+LATENT_DIM = 8
+
+
+class Drawer(torch.nn.Module):
+    """Makes images and rebuilds them, as a system with an encoder does."""
+
+    latent_dim, device = LATENT_DIM, torch.device("cpu")
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.generator = DCGANGenerator(16, 3, LATENT_DIM, width=4).eval()
+        self.batch_sizes = []
+
+    def forward(self, latents, labels=None):
+        self.batch_sizes.append(len(latents))
+        return self.generator(10 * latents)
+
+    def reconstruct(self, images):
+        return -images
+
+
+@pytest.fixture
+def drawer():
+    return Drawer()
+
+
+def no_images():
+    raise AssertionError("this drawing needs no held-out images")
+
+
+def test_a_latent_depends_on_its_seed_alone():
+    together, alone = latents_of([5, 6, 7], 100), latents_of([6], 100)
+    assert torch.equal(together[1], alone[0])
+    assert together.unique().numel() == together.numel()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_image_k_is_that_of_seed_k_in_any_batch_size_and_company(drawer, batch_size):
+    sheet = Samples(n=7, first_seed=0)(drawer, no_images, batch_size=7)
+    alone = Samples(n=2, first_seed=4)(drawer, no_images, batch_size)
+    assert torch.equal(alone.pixels, sheet.pixels[4:6])
+    assert len(sheet.pixels.flatten(1).unique(dim=0)) == 7
+
+
+def test_the_generator_sees_one_batch_size_only_and_nothing_is_added_or_lost(drawer):
+    batches = list(develop(drawer, latents_of(range(7), LATENT_DIM), batch_size=3))
+    assert drawer.batch_sizes == [3, 3, 3]
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert {(batch.dtype, batch.requires_grad) for batch in batches} == {(torch.uint8, False)}
+
+
+def test_samples_are_named_by_their_seeds(drawer):
+    sheet = Samples(n=3, first_seed=98, columns=2)(drawer, no_images)
+    assert sheet.names == ("seed-000098", "seed-000099", "seed-000100")
+    assert sheet.columns == 2
+
+
+def test_an_interpolation_begins_and_ends_at_the_images_of_its_seeds(drawer):
+    sheet = Interpolation(n=2, first_seed=5, steps=4)(drawer, no_images)
+    samples = Samples(n=3, first_seed=5)(drawer, no_images).pixels.int()
+    starts, ends = sheet.pixels[0::4].int(), sheet.pixels[3::4].int()
+    assert (starts - samples[:2]).abs().max() <= 1
+    assert (ends - samples[1:]).abs().max() <= 1
+    assert sheet.columns == 4
+    assert sheet.names[:4] == tuple(f"seed-000005-to-000006-{k:03d}" for k in range(4))
+    assert len(set(sheet.names)) == len(sheet.pixels) == 8
+
+
+def test_slerp_goes_from_one_end_to_the_other_in_equal_angles_on_the_sphere():
+    a, b = 2 * torch.eye(3)[0], torch.tensor([-1.0, math.sqrt(3), 0])  # 120 degrees apart
+    path = slerp(a, b, torch.linspace(0, 1, 5))
+    torch.testing.assert_close(path[[0, -1]], torch.stack([a, b]))
+    degrees = torch.rad2deg(torch.atan2(path[:, 1], path[:, 0]))
+    torch.testing.assert_close(degrees, torch.tensor([0.0, 30, 60, 90, 120]))
+    torch.testing.assert_close(path.norm(dim=1), torch.full((5,), 2.0))
+
+
+def test_a_reconstruction_follows_its_original(drawer):
+    held_out = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8)
+    sheet = Reconstruction(n=3, columns=6)(drawer, lambda: held_out, batch_size=2)
+    assert torch.equal(sheet.pixels[0::2], held_out[:3])
+    assert torch.equal(sheet.pixels[1::2], 255 - held_out[:3])
+    assert sheet.names[2:4] == ("000001-real", "000001-rebuilt")
+    assert (len(sheet.names), sheet.columns) == (6, 6)
+
+
+def test_a_model_without_encoder_is_told_what_it_can_draw():
+    gan = SimpleNamespace(latent_dim=LATENT_DIM)
+    with pytest.raises(ValueError, match="draw=samples"):
+        Reconstruction()(gan, no_images)
