@@ -61,7 +61,8 @@ class Run:
         (folder / "config.yaml").write_text("model: {}\n")
         self.system = tiny_system(model)
         self.data = Digits(
-            **{"resolution": 16, "channels": 1, "batch_size": BATCH_SIZE, "limit": 64} | (data or {})
+            **{"resolution": 16, "channels": 1, "batch_size": BATCH_SIZE, "limit": 64}
+            | (data or {})
         )
         self.trainer = Trainer(
             max_images=images,
@@ -77,7 +78,7 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Run]:
-    """Starts short trainings: run("gan", images=64)."""
+    """What starts short trainings."""
 
     def start(model: str, images: int, **options: Any) -> Run:
         return Run(tmp_path, model, images, **options)

@@ -31,7 +31,7 @@ def test_an_image_is_changed_alike_alone_and_in_company(augment):
     images = torch.rand(8, 3, 9, 9) * 2 - 1
     together = augment(images, 0, EPOCH[:8], INDEX[:8])
     alone = augment(images[5:6], 0, EPOCH[5:6], INDEX[5:6])
-    assert torch.equal(together[5], alone[0])
+    torch.testing.assert_close(together[5], alone[0])
 
 
 @each_kind
@@ -71,8 +71,8 @@ def test_wobble_does_what_it_was_asked_for_to_either_side_and_nothing_else(furth
     for option, change in done.items():
         limit = furthest if options[option] else 0
         assert change.abs().max() <= limit + 1e-4
-        assert change.max() >= 0.9 * limit
-        assert change.min() <= -0.9 * limit
+        assert change.max() >= 0.9 * limit - 1e-4
+        assert change.min() <= -0.9 * limit + 1e-4
 
 
 def test_wobble_without_extent_changes_nothing():

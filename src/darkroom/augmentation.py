@@ -17,7 +17,11 @@ class Augmentation(Protocol):
     """A random change of images, drawn from (seed, epoch, index) for each image alone."""
 
     def __call__(
-        self, images: Images, seed: int, epoch: Int64[Tensor, " batch"], index: Int64[Tensor, " batch"]
+        self,
+        images: Images,
+        seed: int,
+        epoch: Int64[Tensor, " batch"],
+        index: Int64[Tensor, " batch"],
     ) -> Images: ...
 
 
@@ -37,7 +41,11 @@ class HorizontalFlip:
         self.probability = probability
 
     def __call__(
-        self, images: Images, seed: int, epoch: Int64[Tensor, " batch"], index: Int64[Tensor, " batch"]
+        self,
+        images: Images,
+        seed: int,
+        epoch: Int64[Tensor, " batch"],
+        index: Int64[Tensor, " batch"],
     ) -> Images:
         draw = randomness.uniform(randomness.key(seed, "horizontal flip"), epoch, index)
         mirrored = (draw < self.probability)[:, None, None, None]
@@ -47,8 +55,8 @@ class HorizontalFlip:
 class Wobble:
     """Turns, scales and moves each image a little; the border is repeated.
 
-    A generator trained on wobbled images draws wobbled images, so this suits pictures that stay what they are
-    under such a change, and data sets too small to show it by themselves.
+    A generator trained on wobbled images draws wobbled images. So this suits pictures that stay
+    what they are under such a change, and data sets too small to show it by themselves.
 
     Args:
         degrees: Furthest turn to either side.
@@ -66,7 +74,11 @@ class Wobble:
         self.degrees, self.scale, self.shift = degrees, scale, shift
 
     def __call__(
-        self, images: Images, seed: int, epoch: Int64[Tensor, " batch"], index: Int64[Tensor, " batch"]
+        self,
+        images: Images,
+        seed: int,
+        epoch: Int64[Tensor, " batch"],
+        index: Int64[Tensor, " batch"],
     ) -> Images:
         purpose = randomness.key(seed, "wobble")
         draws = [2 * randomness.uniform(purpose + k, epoch, index) - 1 for k in range(4)]

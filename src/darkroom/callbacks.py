@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from darkroom.images import Batch, save_png, tile, visible_scale
 from darkroom.metrics import kernel_distance, thumbnails
-from darkroom.sampling import Reconstruction, Samples, Sheet, develop, latents_of
+from darkroom.sampling import Reconstruction, Reconstructs, Samples, Sheet, develop, latents_of
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -155,7 +155,7 @@ class ReconstructionGrid(Pictures):
         self.draw = Reconstruction(n)
 
     def sheet(self, trainer: Trainer, system: System) -> Sheet | None:
-        if not hasattr(system, "reconstruct"):
+        if not isinstance(system, Reconstructs):
             return None
         return self.draw(system, lambda: trainer.datamodule.held_out.pixels)
 

@@ -70,11 +70,12 @@ def read(path: Path) -> dict[str, Any]:
     """A checkpoint's content, read as weights and plain values only: no code in it can run.
 
     Raises:
-        ValueError: If it is damaged, was not made by darkroom, or torch's protection is switched off.
+        ValueError: If it is damaged or not darkroom's, or if torch's protection is switched off.
     """
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
         raise ValueError(
-            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set: with it, a checkpoint can run any code. Unset it."
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set: with it, a checkpoint can run any code. "
+            "Unset it."
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -36,7 +36,8 @@ def _train(composed: DictConfig) -> float | None:
     overrides = list(hydra_config.overrides.task)
     several_devices = OmegaConf.select(composed, "trainer.devices", default=1) not in (1, "1")
     if hydra_config.mode == RunMode.MULTIRUN and several_devices:
-        return _train_in_a_process_of_its_own(overrides, hydra_config.runtime.output_dir)
+        _train_in_a_process_of_its_own(overrides, hydra_config.runtime.output_dir)
+        return None
 
     if composed.resume is None:
         run_dir = Path(os.path.relpath(hydra_config.runtime.output_dir))
@@ -109,8 +110,8 @@ def _open(verb: str, task: Callable[[DictConfig], Any]) -> None:
 def _open_ended(argument: str) -> str:
     """`a.b=value` as Hydra's `++a.b=value`, which also takes options that no YAML file mentions.
 
-    So nobody has to know which options those are, and a misspelt one reaches `config.check`, which says
-    what it should have been.
+    So nobody has to know which options those are, and a misspelt one reaches `config.check`, which
+    says what it should have been.
     """
     name, equals, _ = argument.partition("=")
     is_value = equals and name[:1].isalpha() and name.split(".")[0] not in {"hydra"}

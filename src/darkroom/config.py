@@ -1,7 +1,7 @@
 """The only door to Hydra: the root schemas, the check of a composed config, and what builds it.
 
-A config can come from a stranger: inside a checkpoint, or as an experiment file. So it is checked in full
-before anything is built or even imported, and it can name only what the allow-list holds.
+A config can come from a stranger: inside a checkpoint, or as an experiment file. So it is checked
+in full before anything is built or even imported, and it can name only what the allow-list holds.
 """
 
 import ast
@@ -128,7 +128,7 @@ def problems(config: DictConfig) -> list[str]:
     assert isinstance(tree, dict), "a config is a mapping"
     schema = OmegaConf.get_type(config)
     options = [f.name for f in fields(schema)] if isinstance(schema, type) else list(tree)
-    found = [_unknown("", key, options) for key in tree if key not in options]
+    found = [_unknown("", str(key), options) for key in tree if key not in options]
     for name in options:
         value = tree[name]
         if name in ("logger", "callbacks"):
@@ -204,14 +204,18 @@ def _problems_of_value(path: str, value: Any) -> list[str]:
     if isinstance(value, dict):
         if "_target_" in value:
             return _problems_of_object(path, value)
-        return [p for key, below in value.items() for p in _problems_of_value(f"{path}.{key}", below)]
+        return [
+            p for key, below in value.items() for p in _problems_of_value(f"{path}.{key}", below)
+        ]
     if isinstance(value, list):
-        return [p for k, below in enumerate(value) for p in _problems_of_value(f"{path}[{k}]", below)]
+        return [
+            p for k, below in enumerate(value) for p in _problems_of_value(f"{path}[{k}]", below)
+        ]
     return []
 
 
 def _unknown(prefix: str, key: str, options: list[str]) -> str:
     owner = prefix.rstrip(".") or "the root"
-    close = get_close_matches(str(key), options, n=1)
+    close = get_close_matches(key, options, n=1)
     remedy = f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(sorted(options))}."
     return f"{owner} takes no {key!r}. {remedy}"

@@ -47,11 +47,13 @@ def to_pixels(images: Images) -> Pixels:
         ValueError: If a value is not finite. A black square must never hide a NaN.
     """
     if not torch.isfinite(images).all():
-        raise ValueError("The images contain NaN or infinity, so the weights that made them are broken.")
+        raise ValueError(
+            "The images contain NaN or infinity, so the weights that made them are broken."
+        )
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def tile(pixels: Pixels, columns: int, scale: int = 1) -> UInt8[Tensor, "channels height width"]:
+def tile(pixels: Pixels, columns: int, scale: int = 1) -> UInt8[Tensor, "channels rows columns"]:
     """One picture with the images in rows of `columns`, one black pixel between them.
 
     Args:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,8 +17,6 @@ class Generator(Protocol):
     """Whatever makes images of latents; every system does."""
 
     latent_dim: int
-    device: torch.device
-    dtype: torch.dtype
 
     def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
 
@@ -42,13 +41,13 @@ def latents_of(seeds: Sequence[int], latent_dim: int) -> Latents:
 def develop(generator: Generator, latents: Latents, batch_size: int = 64) -> Iterator[Pixels]:
     """Images of latents, in batches, on the CPU.
 
-    The last batch is filled up before the generator sees it, so that the generator always computes the same
-    shapes and an image is the same in any company.
+    The last batch is filled up before the generator sees it, so that it always computes the same
+    shapes, and an image is the same in any company.
     """
     for chunk in latents.split(batch_size):
         filled = torch.zeros(batch_size, latents.shape[1])
         filled[: len(chunk)] = chunk
-        yield to_pixels(generator(filled.to(generator.device, generator.dtype)))[: len(chunk)].cpu()
+        yield to_pixels(generator(filled))[: len(chunk)].cpu()
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,8 @@ class Interpolation:
         first_seed: The first seed.
         steps: Images in a row, both ends included.
 
-    Source: White 2016, arXiv 1609.04468: normal latents lie close to a sphere, and a straight line leaves it.
+    Source: White 2016, arXiv 1609.04468: normal latents lie close to a sphere, which a straight
+    line leaves.
     """
 
     n: int = 8
@@ -107,9 +107,11 @@ class Interpolation:
         seeds = range(self.first_seed, self.first_seed + self.n + 1)
         latents = latents_of(seeds, generator.latent_dim)
         t = torch.linspace(0, 1, self.steps)
-        paths = torch.cat([slerp(a, b, t) for a, b in zip(latents, latents[1:], strict=False)])
+        paths = torch.cat([slerp(a, b, t) for a, b in pairwise(latents)])
         pixels = torch.cat(list(develop(generator, paths, batch_size)))
-        names = [f"seed-{s:06d}-to-{s + 1:06d}-{k:03d}" for s in seeds[:-1] for k in range(self.steps)]
+        names = [
+            f"seed-{s:06d}-to-{s + 1:06d}-{k:03d}" for s in seeds[:-1] for k in range(self.steps)
+        ]
         return Sheet(pixels, tuple(names), self.steps)
 
 
@@ -126,15 +128,15 @@ class Reconstruction:
     columns: int = 8
 
     @torch.inference_mode()
-    def __call__(self, generator: Reconstructs, held_out: HeldOut, batch_size: int = 64) -> Sheet:
-        if not hasattr(generator, "reconstruct"):
+    def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
+        if not isinstance(generator, Reconstructs):
             raise ValueError(
-                "draw=reconstruction needs a model with an encoder, such as model=vae; a GAN has none. Type "
-                "draw=samples or draw=interpolation."
+                "draw=reconstruction needs a model with an encoder, such as model=vae; a GAN has "
+                "none. Type draw=samples or draw=interpolation."
             )
         originals = held_out()[: self.n]
         copies = [
-            to_pixels(generator.reconstruct(to_float(chunk).to(generator.device, generator.dtype))).cpu()
+            to_pixels(generator.reconstruct(to_float(chunk))).cpu()
             for chunk in originals.split(batch_size)
         ]
         pairs = torch.stack([originals, torch.cat(copies)], dim=1).flatten(0, 1)

@@ -1,8 +1,8 @@
 """Reads the signature of a class from its source, without importing it.
 
-Importing torch and Lightning takes seconds, and importing what a stranger's config names would run it.
-So a config is checked against source text: this module finds the class that a dotted name means,
-following re-exports, and tells which arguments it takes and of which types.
+Importing torch and Lightning takes seconds, and importing what a stranger's config names would run
+it. So a config is checked against source text: this module finds the class that a dotted name
+means, following re-exports, and tells which arguments it takes and of which types.
 """
 
 import ast
@@ -49,7 +49,7 @@ def signature_of(target: str) -> Signature:
 
 
 def accepts(annotation: ast.expr | None, value: Any) -> bool:
-    """Whether a plain value (number, text, list) fits an annotation; what it does not know, fits."""
+    """Whether a plain value (number, text, list) fits an annotation; an unknown one fits all."""
     match annotation:
         case ast.Constant(value=None):
             return value is None
@@ -155,7 +155,7 @@ def _find(
     Args:
         module: Dotted name of the module to look into.
         name: What the class is called there.
-        passed: Where it was looked for before: a module that imports its own parts leads in a circle.
+        passed: Where it was looked for before: modules that import their parts lead in circles.
 
     Raises:
         LookupError: If there is none.

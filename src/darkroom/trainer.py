@@ -26,6 +26,8 @@ class Trainer(LightningTrainer):
         ValueError: If an option cannot work with images as the clock, or with a GAN.
     """
 
+    datamodule: ImageData
+
     def __init__(
         self,
         max_images: int,
@@ -40,6 +42,8 @@ class Trainer(LightningTrainer):
                 f"trainer.max_steps={options['max_steps']}: Lightning counts the steps of every "
                 "optimizer, so a GAN would stop half-way. Type trainer.max_images=<images to see>."
             )
+        for option in options.keys() & _SETTLED.keys():
+            raise ValueError(f"trainer.{option} {_SETTLED[option]}. Remove it.")
         super().__init__(
             max_epochs=max_epochs,
             callbacks=[*(callbacks or []), _StopAtBudget()],
@@ -70,9 +74,7 @@ class Trainer(LightningTrainer):
         if self.compiles:
             for part in model.trained_parts():
                 part.compile()
-        super().fit(
-            model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=weights_only
-        )
+        super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=weights_only)
 
     def _prepare_for_two_optimizers(self) -> None:
         for option, neutral in (("gradient_clip_val", None), ("accumulate_grad_batches", 1)):
@@ -87,11 +89,20 @@ class Trainer(LightningTrainer):
             self.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
         elif not isinstance(self.strategy, SingleDeviceStrategy):
             raise ValueError(
-                f"trainer.strategy={type(self.strategy).__name__} cannot train a GAN: Lightning's sharded "
-                "strategies support no manual optimization (Lightning issue 19685). Type trainer.strategy=auto."
+                f"trainer.strategy={type(self.strategy).__name__} cannot train a GAN: Lightning's "
+                "sharded strategies support no manual optimization (Lightning issue 19685). Type "
+                "trainer.strategy=auto."
             )
 
 
+_SETTLED = {
+    "check_val_every_n_epoch": "counts epochs; trainer.validate_every counts images",
+    "enable_checkpointing": "is settled: callbacks.checkpoints saves by images seen",
+    "num_sanity_val_steps": "is settled: validation begins with training",
+    "plugins": "is settled: checkpoints are written atomically",
+    "use_distributed_sampler": "is settled: the stream of images shares itself among the devices",
+    "val_check_interval": "counts steps; trainer.validate_every counts images",
+}
 _INSTEAD = {
     "gradient_clip_val": "",
     "accumulate_grad_batches": ", or type a larger data.batch_size",

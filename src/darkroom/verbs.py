@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,7 +17,6 @@ from darkroom.images import Pixels, save_png, tile, visible_scale
 from darkroom.sampling import Sheet
 from darkroom.systems import System
 from darkroom.trainer import Trainer
-
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 for known in (
@@ -42,12 +42,14 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
         The last quality measured (smaller is better), for sweeps; None if none was.
     """
     saved = checkpoint.find(run_dir) if composed.resume else None
-    if saved is not None:
+    if saved is None:
+        _refuse_taken(run_dir)
+    else:
         composed.resumed_at = checkpoint.read(saved)["images_seen"]
         if composed.resumed_at >= composed.trainer.max_images:
             print(
-                f"{run_dir} has seen {composed.resumed_at} of {composed.trainer.max_images} images: "
-                "nothing to do. Type trainer.max_images=<more> to go on."
+                f"{run_dir} has seen {composed.resumed_at} of {composed.trainer.max_images} "
+                "images: nothing to do. Type trainer.max_images=<more> to go on."
             )
             return None
     data: ImageData = config.build(composed.data)
@@ -55,13 +57,16 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
     data.setup()
     with randomness.initialisation(composed.seed):
         system: System = config.build(composed.model)
+    if saved is not None:  # Lightning will do it again, but would not say what is wrong
+        checkpoint.restore(system, checkpoint.read(saved), saved)
+    # nothing is written before training starts, so that a refused option leaves a run as it was
+    begin = LambdaCallback(on_train_start=lambda *_: _begin(run_dir, composed, overrides, data))
     trainer: Trainer = config.build(
         composed.trainer,
         logger=_build_all(composed.logger),
-        callbacks=_build_all(composed.callbacks),
+        callbacks=[begin, *_build_all(composed.callbacks)],
         default_root_dir=str(run_dir),
     )
-    _begin(run_dir, composed, overrides, data)
     trainer.fit(system, datamodule=data, ckpt_path=saved)
     return _finish(trainer, run_dir, composed)
 
@@ -71,14 +76,18 @@ def _build_all(nodes: DictConfig) -> list[Any]:
 
 
 @rank_zero_only
-def _begin(run_dir: Path, composed: DictConfig, overrides: list[str], data: ImageData) -> None:
-    """Writes the config and the manifest; refuses a folder that holds another run."""
-    written, manifest = run_dir / "config.yaml", run_dir / "run.json"
-    if written.exists() and not composed.resume:
+def _refuse_taken(run_dir: Path) -> None:
+    if (run_dir / "config.yaml").exists():
         raise ValueError(
             f"hydra.run.dir={run_dir} holds a run already. Type resume={run_dir} to continue it, "
             "or choose another folder."
         )
+
+
+@rank_zero_only
+def _begin(run_dir: Path, composed: DictConfig, overrides: list[str], data: ImageData) -> None:
+    """Writes the config and the manifest."""
+    written, manifest = run_dir / "config.yaml", run_dir / "run.json"
     run_dir.mkdir(parents=True, exist_ok=True)
     # the folder can be moved, so its config does not say where it lay
     portable = OmegaConf.merge(composed, {"run_dir": ".", "resume": None, "resumed_at": 0})
@@ -106,11 +115,19 @@ def _flat(composed: DictConfig) -> dict[str, Any]:
 
     def walk(prefix: str, node: Any) -> dict[str, Any]:
         if isinstance(node, dict):
-            return {k: v for key, below in node.items() for k, v in walk(f"{prefix}.{key}", below).items()}
+            return {
+                k: v
+                for key, below in node.items()
+                for k, v in walk(f"{prefix}.{key}", below).items()
+            }
         return {prefix[1:]: node if isinstance(node, int | float | str) else str(node)}
 
     tree = OmegaConf.to_container(composed, resolve=True)
-    return {k: v for k, v in walk("", tree).items() if k.split(".")[0] in ("seed", "data", "model", "trainer")}
+    return {
+        k: v
+        for k, v in walk("", tree).items()
+        if k.split(".")[0] in ("seed", "data", "model", "trainer")
+    }
 
 
 def sample(composed: DictConfig) -> None:
@@ -130,12 +147,16 @@ def sample(composed: DictConfig) -> None:
     draw = config.build(composed.draw)
     sheet: Sheet = draw(saved.system, held_out, composed.batch_size)
     name = type(draw).__name__.lower()
-    folder = Path(composed.to or saved.path.parents[1] / "drawn" / f"{name}-{saved.images_seen:010d}")
+    folder = Path(
+        composed.to or saved.path.parents[1] / "drawn" / f"{name}-{saved.images_seen:010d}"
+    )
     for pixels, image_name in zip(sheet.pixels, sheet.names, strict=True):
         save_png(pixels, folder / f"{image_name}.png")
     grid = tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))
     save_png(grid, folder / "grid.png")
-    print(f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}")
+    print(
+        f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}"
+    )
 
 
 def _device(name: str) -> torch.device:
@@ -144,4 +165,6 @@ def _device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name} is not to be had here: {error} Type device=cpu.") from error
+        raise ValueError(
+            f"device={name} is not to be had here: {error} Type device=cpu."
+        ) from error

@@ -6,15 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from darkroom.augmentation import HorizontalFlip
+from darkroom.augmentation import HorizontalFlip, Wobble
 from darkroom.data import CIFAR10, MNIST, Digits, FashionMNIST, Folder
 from darkroom.images import to_float
 
 
-def attach(data, images_seen=0, rank=0, world_size=1, training=True):
+def attach(data, images_seen=0, rank=0, world_size=1, training=True, dtype=torch.float32):
     """Gives a data module what it asks of a trainer."""
     data.trainer = SimpleNamespace(
-        lightning_module=SimpleNamespace(images_seen=images_seen),
+        lightning_module=SimpleNamespace(images_seen=images_seen, dtype=dtype),
         global_rank=rank,
         world_size=world_size,
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
@@ -90,6 +90,17 @@ def test_on_the_device_pixels_become_floats_and_only_training_images_are_augment
     expected = to_float(batch.images)
     assert torch.equal(moved.images, expected.flip(3) if training else expected)
     assert torch.equal(moved.index, batch.index)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_images_reach_the_system_in_its_precision_augmented_in_single(dtype):
+    single, other = (
+        data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0).images
+        for data in (
+            attach(digits(augmentation=[Wobble()]), dtype=t) for t in (torch.float32, dtype)
+        )
+    )
+    assert torch.equal(other, single.to(dtype))
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ def test_every_resolution_and_number_of_channels_is_made_and_judged(resolution):
 
 @pytest.mark.parametrize("resolution", [16, 28, 37])
 def test_every_pixel_is_drawn_and_judged(resolution):
-    latents = torch.randn(4, 3)
-    images = DCGANGenerator(resolution, 1, 3, width=2)(latents)
+    torch.manual_seed(0)
+    images = DCGANGenerator(resolution, 1, latent_dim=3, width=4)(torch.randn(4, 3))
     assert (images.std(dim=0) > 0).all()
     images = images.detach().requires_grad_()
-    DCGANDiscriminator(resolution, 1, width=4)(images).sum().backward()
-    assert images.grad.abs().sum((0, 1)).count_nonzero() >= 0.9 * resolution**2
+    DCGANDiscriminator(resolution, 1, width=4).eval()(images).sum().backward()
+    assert images.grad.all()
 
 
 def test_logits_take_both_signs_because_no_sigmoid_is_inside():

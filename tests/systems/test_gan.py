@@ -176,5 +176,5 @@ def test_options_for_one_optimizer_are_refused(run, option, value):
 
 
 def test_steps_as_a_budget_are_refused(run):
-    with pytest.raises(ValueError, match="trainer.max_images"):
+    with pytest.raises(ValueError, match=r"trainer\.max_images"):
         run("gan", images=16, max_steps=5)

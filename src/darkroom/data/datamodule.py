@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningDataModule
@@ -98,7 +98,7 @@ class ImageData(LightningDataModule):
             len(self.training),
             self.batch_size,
             self.seed,
-            clock=lambda: system.images_seen,
+            clock=lambda: cast(int, system.images_seen),
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
@@ -123,11 +123,11 @@ class ImageData(LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         trainer = self.trainer
         assert trainer is not None, "Lightning moves batches while a trainer is attached"
-        images = to_float(batch.images).to(trainer.lightning_module.dtype)
+        images = to_float(batch.images)
         if trainer.training:
             for augment in self.augmentation:
                 images = augment(images, self.seed, batch.epoch, batch.index)
-        return batch._replace(images=images)
+        return batch._replace(images=images.to(next(trainer.lightning_module.parameters())))
 
 
 class Digits(ImageData):
@@ -170,7 +170,9 @@ class Known(ImageData):
         ways = [f"put its files into {path}" for path in looked]
         ways.append("type data.download=true to fetch it once (needs the internet)")
         listed = "".join(f"\n  - {way}" for way in ways)
-        return ValueError(f"data.root={self.root}: {type(self).__name__} is not there. Either{listed}")
+        return ValueError(
+            f"data.root={self.root}: {type(self).__name__} is not there. Either{listed}"
+        )
 
 
 class MNIST(Known):

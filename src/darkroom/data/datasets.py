@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -64,7 +65,7 @@ class ArraySet(Dataset[Batch]):
         return digest.hexdigest()
 
 
-def with_channels(pixels: Pixels, channels: int) -> Pixels:
+def with_channels(pixels: Pixels, channels: int) -> UInt8[Tensor, "batch {channels} height width"]:
     """Grey to colour or colour to grey; an opaque alpha channel is added, a present one dropped."""
     has = pixels.shape[1]
     colours = pixels[:, : 1 if has <= 2 else 3]
@@ -153,7 +154,9 @@ def _read_image(path: Path, resolution: int, channels: int) -> np.ndarray:
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             upright = upright.convert(PIL_MODES[channels])
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"data.root: {path} cannot be read: {error}. Mend it or remove it.") from error
+        raise ValueError(
+            f"data.root: {path} cannot be read: {error}. Mend it or remove it."
+        ) from error
     square = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BICUBIC)
     array = np.asarray(square)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

@@ -15,9 +15,9 @@ from darkroom.images import Batch
 class Stream(Sampler[list[tuple[int, int]]]):
     """Which images come when: epoch after epoch, each in an order of its own, none left out.
 
-    Place p of the stream is image `permutation(seed, epoch)[p mod length]` of epoch `p div length`. A
-    batch is the next `batch_size` places, and each device takes its share of it. So two devices see
-    what one would see, and a resumed run goes on where the clock stands: there is no state here.
+    Place p of the stream is image `permutation(seed, epoch)[p mod length]` of epoch `p div length`.
+    A batch is the next `batch_size` places, and each device takes its share of it. So two devices
+    see what one would see, and a resumed run goes on where the clock stands: there is no state.
 
     Args:
         length: Images in the training set.

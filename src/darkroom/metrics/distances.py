@@ -1,11 +1,12 @@
 """How far two sets of features are apart: pure functions of two arrays."""
 
+from jaxtyping import Float
 from torch import Tensor
 
 from darkroom.images import Features
 
 
-def kernel_distance(real: Features, fake: Features) -> float:
+def kernel_distance(real: Float[Tensor, "m d"], fake: Float[Tensor, "n d"]) -> float:
     """The unbiased squared maximum mean discrepancy under a cubic kernel, as in KID.
 
         k(a, b) = (a.b / d + 1)^3
@@ -20,7 +21,7 @@ def kernel_distance(real: Features, fake: Features) -> float:
     Source: Binkowski et al. 2018, arXiv 1801.01401, section 4; Gretton et al. 2012, lemma 6.
     """
 
-    def kernel(a: Features, b: Features) -> Tensor:
+    def kernel(a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
         return (a @ b.T / a.shape[1] + 1) ** 3
 
     def mean_of_pairs(features: Features) -> Tensor:

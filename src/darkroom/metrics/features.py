@@ -9,8 +9,8 @@ from darkroom.images import Features, Pixels
 def thumbnails(pixels: Pixels, side: int = 8) -> Features:
     """The images themselves, shrunk to `side` x `side`, in float64 and within -1..1.
 
-    No network and no download: it sees shapes, brightness and colours, and is blind to fine texture.
-    Good enough to tell a collapsed generator from a working one; not comparable with a FID.
+    No network and no download: it sees shapes, brightness and colours and is blind to fine texture.
+    Enough to tell a collapsed generator from a working one; not comparable with a FID.
 
     Returns:
         [batch, channels * side * side].

@@ -1,7 +1,7 @@
 """A convolutional VAE: q(z|x) = N(mu(x), diag(exp(logvar(x)))), and a decoder of z.
 
-Source: Kingma and Welling 2013, arXiv 1312.6114. Group norm rather than batch norm, so that an image's
-terms depend on that image alone, and two devices give what one device gives.
+Source: Kingma and Welling 2013, arXiv 1312.6114. Group norm rather than batch norm, so that an
+image's terms depend on that image alone, and two devices give what one device gives.
 """
 
 from torch import Tensor, nn

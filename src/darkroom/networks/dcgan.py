@@ -1,7 +1,7 @@
 """The article's generator and discriminator, for any resolution.
 
-Source: Radford, Metz and Chintala 2015, arXiv 1511.06434, in the widths of the article. Weights keep
-PyTorch's default initialisation, as in the article.
+Source: Radford, Metz and Chintala 2015, arXiv 1511.06434, in the widths of the article. Weights
+keep PyTorch's default initialisation, as in the article.
 """
 
 from torch import nn

@@ -18,7 +18,7 @@ class DiagonalGaussian:
     logvar: Tensor
 
     def sample(self, eps: Tensor) -> Tensor:
-        """z = mu + exp(logvar / 2) * eps, with eps ~ N(0, I) (section 2.4)."""
+        """Z = mu + exp(logvar / 2) * eps, with eps ~ N(0, I) (section 2.4)."""
         return self.mu + (0.5 * self.logvar).exp() * eps
 
     def rate(self) -> PerImage:

@@ -1,9 +1,10 @@
 """The game of generator and discriminator, as pairs of losses on logits, one number per image.
 
-    min over G, max over D of V(D, G) = E[log D(x)] + E[log(1 - D(G(z)))]        (Goodfellow et al. 2014, eq. 1)
+    min over G, max over D of V(D, G) = E[log D(x)] + E[log(1 - D(G(z)))]
 
-With D = sigmoid(logits): log D = -softplus(-logits) and log(1 - D) = -softplus(logits), which do not
-overflow. Real comes before fake everywhere. The systems take the mean.
+(Goodfellow et al. 2014, equation 1.) With D = sigmoid(logits), log D is -softplus(-logits) and
+log(1 - D) is -softplus(logits), which do not overflow. Real comes before fake everywhere. The
+systems take the mean.
 """
 
 from typing import Protocol, runtime_checkable

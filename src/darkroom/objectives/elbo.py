@@ -1,7 +1,7 @@
 """The evidence lower bound: log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)), in nats per image.
 
-Source: Kingma and Welling 2013, arXiv 1312.6114, equation 3. Rate and distortion as in Alemi et al. 2018,
-arXiv 1711.00464; beta as in Higgins et al. 2017.
+Source: Kingma and Welling 2013, arXiv 1312.6114, equation 3. Rate and distortion as in Alemi et al.
+2018, arXiv 1711.00464; beta as in Higgins et al. 2017.
 """
 
 import math

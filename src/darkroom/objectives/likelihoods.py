@@ -15,7 +15,7 @@ class Likelihood(Protocol):
     """A distribution over images, with the decoder's output as its parameters."""
 
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
-        """log p(x|z) in nats per image: a sum over channels and pixels."""
+        """Log p(x|z) in nats per image: a sum over channels and pixels."""
 
     def mean(self, parameters: Tensor) -> Images:
         """The expected image."""
@@ -32,7 +32,9 @@ class Bernoulli:
 
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
         x = (images + 1) / 2
-        return -F.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)
+        return (
+            -F.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)
+        )
 
     def mean(self, parameters: Tensor) -> Images:
         return 2 * torch.sigmoid(parameters) - 1

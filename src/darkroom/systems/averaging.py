@@ -7,6 +7,9 @@ from torch.optim.swa_utils import AveragedModel
 RAMP_UP = 0.05  # of the images seen: the half-life while training is young
 
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
 class AveragedNetwork(AveragedModel):
     """An exponential moving average of a network, with a half-life in images.
 
@@ -20,7 +23,7 @@ class AveragedNetwork(AveragedModel):
         network: What is averaged.
         half_life: Images after which a step's share has halved.
 
-    Source: Karras et al. 2020 (StyleGAN2-ADA), arXiv 2006.06676: half-life in images and its ramp-up.
+    Source: Karras et al. 2020 (StyleGAN2-ADA), arXiv 2006.06676: half-life in images, ramped up.
     """
 
     def __init__(self, network: nn.Module, half_life: float) -> None:
@@ -48,7 +51,7 @@ class AveragedNetwork(AveragedModel):
         self.images_seen = state
 
     @torch.no_grad()
-    def _blend(self, averages: list[Tensor], weights: list[Tensor], _: Tensor | int) -> None:
+    def _blend(self, averages: Tensors, weights: Tensors, _: Tensor | int) -> None:
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, weights, 1 - self.decay)
         else:  # batch norm counts its batches in an integer

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn, optim
 
 from darkroom.images import Batch, Images, Labels, Latents
+from darkroom.networks import Generator
 from darkroom.objectives import Adversarial
 from darkroom.systems.averaging import AveragedNetwork
 from darkroom.systems.system import System
@@ -43,10 +46,10 @@ class GAN(System):
         self.averaged = AveragedNetwork(generator, half_life)
         self.objective = objective
         self.optimizer_factories = (discriminator_optimizer, generator_optimizer)
-        self.latent_dim: int = generator.latent_dim
+        self.latent_dim = cast(Generator, generator).latent_dim
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
-        return self.averaged(latents, labels)
+        return self.averaged(latents.to(next(self.parameters())), labels)
 
     def trained_parts(self) -> Iterable[nn.Module]:
         return self.generator, self.discriminator
@@ -59,7 +62,7 @@ class GAN(System):
         ]
 
     def training_step(self, batch: Batch) -> None:
-        latents = self.noise("latents", batch).normal(self.latent_dim, dtype=self.dtype)
+        latents = self.noise("latents", batch).normal(self.latent_dim).to(batch.images)
         fake = self.generator(latents, batch.labels)
         terms = self.discriminator_step(batch, fake.detach())
         terms |= self.generator_step(batch, fake)
@@ -69,7 +72,7 @@ class GAN(System):
 
     def discriminator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
         """One step of the discriminator, on real images and on fakes that carry no gradient."""
-        optimizer, _ = self.optimizers()
+        optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
         real_logits = self.discriminator(batch.images, batch.labels)
         fake_logits = self.discriminator(fake, batch.labels)
         loss = self.objective.discriminator(real_logits, fake_logits).mean()
@@ -84,7 +87,7 @@ class GAN(System):
 
     def generator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
         """One step of the generator, on the same fakes through the updated discriminator."""
-        _, optimizer = self.optimizers()
+        _, optimizer = cast(list[LightningOptimizer], self.optimizers())
         with frozen(self.discriminator):
             fake_logits = self.discriminator(fake, batch.labels)
             loss = self.objective.generator(fake_logits).mean()
@@ -98,8 +101,8 @@ class GAN(System):
 def frozen(network: nn.Module) -> Iterator[None]:
     """Gradients pass through the network to its input, and not into its weights.
 
-    Cheaper than Lightning's `toggle_optimizer`. It also keeps autocast from reusing the half-precision copies
-    of the weights that it made before the discriminator's step: those are cached for trainable weights only.
+    Cheaper than Lightning's `toggle_optimizer`. It also keeps autocast from reusing the copies in
+    half precision that it made before the discriminator's step: it caches trainable weights only.
     """
     network.requires_grad_(False)
     try:

@@ -53,7 +53,8 @@ class System(LightningModule):
 
         Off the stride this costs nothing: no synchronisation with the device, no copy.
         """
-        if self.trainer.fit_loop.epoch_loop.total_batch_idx % self.trainer.log_every_n_steps == 0:
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set dynamically
+        if self.trainer.fit_loop.epoch_loop.total_batch_idx % every == 0:
             means = torch.stack([term.detach().float().mean() for term in terms.values()])
             means = self.trainer.strategy.reduce(means, reduce_op="mean")
             self.write(dict(zip(terms, means.tolist(), strict=True)))

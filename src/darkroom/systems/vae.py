@@ -1,7 +1,7 @@
 """One system for every latent model: a VAE, a ladder of latents, a vector-quantised model."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn, optim
 
@@ -38,14 +38,20 @@ class VAE(System):
         self.averaged = AveragedNetwork(network, half_life)
         self.objective = objective
         self.optimizer_factory = optimizer
-        self.latent_dim: int = network.latent_dim
+        self.latent_dim = self.developer.latent_dim
+
+    @property
+    def developer(self) -> LatentModel:
+        """The averaged network, which makes all images that anybody sees."""
+        return cast(LatentModel, self.averaged.module)
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
-        return self.objective.likelihood.mean(self.averaged.module.decode(latents))
+        parameters = self.developer.decode(latents.to(next(self.parameters())))
+        return self.objective.likelihood.mean(parameters)
 
     def reconstruct(self, images: Images) -> Images:
         """Images through the latents and back, without noise."""
-        return self(self.averaged.module.encode(images))
+        return self(self.developer.encode(images.to(next(self.parameters()))))
 
     def trained_parts(self) -> Iterable[nn.Module]:
         return self.network.children()
@@ -54,7 +60,9 @@ class VAE(System):
         return self.optimizer_factory(self.network.parameters())
 
     def training_step(self, batch: Batch) -> Tensor:
-        bound = self.bound(self.network, batch.images, self.noise("posterior", batch))
+        bound = self.bound(
+            cast(LatentModel, self.network), batch.images, self.noise("posterior", batch)
+        )
         self.count(batch)
         self.record({"loss/vae": bound.loss, "rate": bound.rate, "distortion": bound.distortion})
         return bound.loss.mean()
@@ -67,7 +75,7 @@ class VAE(System):
     def validation_step(self, batch: Batch) -> None:
         """The bound of images that were never trained on, with the averaged weights."""
         noise = Noise(key(self.seed, "validation"), batch.index)
-        bound = self.bound(self.averaged.module, batch.images, noise)
+        bound = self.bound(self.developer, batch.images, noise)
         terms = {
             "validation/negative_elbo": bound.negative_elbo,
             "validation/rate": bound.rate,

@@ -1,0 +1,185 @@
+"""Which room a line of code lives in: the import table, and what nobody may do anywhere."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src" / "darkroom"
+
+MAY_IMPORT = {
+    # room: rooms of darkroom, and which of FRAMEWORKS; everything else is free
+    "images": "",
+    "randomness": "",
+    "provenance": "",
+    "signatures": "",
+    "augmentation": "images randomness",
+    "networks": "images randomness networks",
+    "objectives": "images objectives",
+    "metrics": "images metrics",
+    "sampling": "images randomness",
+    "data": "images randomness augmentation data",
+    "data.datamodule": "images randomness augmentation data lightning",
+    "systems": "images randomness networks objectives systems lightning",
+    "loggers": "lightning",
+    "trainer": "images data systems checkpoint lightning",
+    "callbacks": "images metrics sampling systems trainer lightning",
+    "checkpoint": "config systems lightning omegaconf",
+    "verbs": "images randomness provenance data sampling systems trainer checkpoint config "
+    "lightning omegaconf",
+    "config": "signatures hydra omegaconf",
+    "cli": "config verbs hydra omegaconf",
+}
+FRAMEWORKS = {"lightning", "hydra", "omegaconf"}
+NO_ROOM = {"utils", "common", "base", "helpers", "core", "misc"}
+
+DRAWS = set(
+    "rand randn randint randperm rand_like randn_like randint_like bernoulli multinomial poisson "
+    "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_ "
+    "dropout Dropout Dropout1d Dropout2d Dropout3d torch.normal torch.poisson".split()
+)
+SEEDS = {"torch.manual_seed", "torch.seed", "torch.cuda.manual_seed", "seed_everything"}
+
+SOURCES = {
+    ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
+    for path in sorted(SRC.rglob("*.py"))
+}
+every_module = pytest.mark.parametrize("module", [name for name in SOURCES if name])
+
+
+def imports(module: str, source: str) -> Iterator[str]:
+    """Dotted names of everything imported, wherever in the module; relative ones made absolute."""
+    package = ["darkroom", *module.split(".")]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            origin = package[: len(package) - node.level] if node.level else []
+            yield from (
+                ".".join([*origin, *([node.module] if node.module else []), alias.name])
+                for alias in node.names
+            )
+
+
+def wrong_arrows(module: str, source: str) -> list[str]:
+    """The imports that the table does not allow."""
+    room = module if module in MAY_IMPORT else module.split(".")[0]
+    allowed = {f"darkroom.{name}" for name in MAY_IMPORT[room].split()} | set(
+        MAY_IMPORT[room].split()
+    )
+    found = []
+    for name in imports(module, source):
+        first, second, *_ = *name.split("."), ""
+        arrow = f"darkroom.{second}" if first == "darkroom" else first
+        if (first == "darkroom" or first in FRAMEWORKS) and arrow not in allowed:
+            found.append(name)
+    return found
+
+
+def calls(source: str) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def global_randomness(source: str) -> list[str]:
+    """The calls that draw from, and the imports that offer, a generator that everybody shares."""
+    found = [name for name in imports("", source) if name.split(".")[0] == "random"]
+    for name, call in calls(source):
+        draws = name in DRAWS or name.rpartition(".")[2] in DRAWS
+        if draws and "generator" not in [keyword.arg for keyword in call.keywords]:
+            found.append(name)
+        if name.startswith(("np.random.", "numpy.random.")):
+            found.append(name)
+    return found
+
+
+def unsafe_loads(source: str) -> list[str]:
+    return [
+        name
+        for name, call in calls(source)
+        for keyword in call.keywords
+        if keyword.arg == "weights_only" and getattr(keyword.value, "value", True) is False
+    ]
+
+
+@every_module
+def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
+    assert wrong_arrows(module, SOURCES[module].read_text()) == []
+
+
+def test_every_row_of_the_table_is_a_module_that_exists() -> None:
+    assert set(MAY_IMPORT) <= set(SOURCES)
+
+
+@every_module
+def test_no_module_has_a_name_that_says_nothing(module: str) -> None:
+    assert not NO_ROOM & set(module.split("."))
+
+
+@every_module
+def test_nobody_draws_from_a_global_generator(module: str) -> None:
+    assert global_randomness(SOURCES[module].read_text()) == []
+
+
+@every_module
+def test_only_the_initial_weights_may_seed_the_global_generator(module: str) -> None:
+    seeding = {
+        getattr(statement, "name", "")
+        for statement in ast.parse(SOURCES[module].read_text()).body
+        for name, _ in calls(ast.unparse(statement))
+        if name in SEEDS
+    }
+    assert seeding == ({"initialisation"} if module == "randomness" else set())
+
+
+@every_module
+def test_no_checkpoint_may_run_code(module: str) -> None:
+    assert unsafe_loads(SOURCES[module].read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("networks.dcgan", "import lightning"),
+        ("networks.dcgan", "import lightning.pytorch as pl"),
+        ("networks.dcgan", "from lightning.pytorch import LightningModule"),
+        ("networks.dcgan", "from darkroom.objectives import MinMax"),
+        ("networks.dcgan", "from darkroom import systems"),
+        ("networks.dcgan", "import darkroom.systems.gan"),
+        ("networks.dcgan", "from ..systems import GAN"),
+        ("networks.dcgan", "from .. import systems"),
+        ("networks.dcgan", "if TYPE_CHECKING:\n    from omegaconf import DictConfig"),
+        ("networks.dcgan", "def forward(x):\n    from darkroom import config"),
+        ("data.stream", "import lightning"),
+        ("trainer", "import hydra"),
+        ("callbacks", "from darkroom.networks import DCGANGenerator"),
+        ("verbs", "from hydra.utils import instantiate"),
+        ("config", "from darkroom import verbs"),
+    ],
+)
+def test_a_planted_import_is_found(module: str, source: str) -> None:
+    assert wrong_arrows(module, source) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "torch.randn(3)",
+        "torch.randn_like(images)",
+        "from torch import randn\nrandn(3)",
+        "torch.normal(0, 1, (3,))",
+        "images.uniform_(0, 1)",
+        "nn.Dropout(0.5)",
+        "import random",
+        "from random import shuffle",
+        "np.random.default_rng(0)",
+    ],
+)
+def test_a_planted_global_draw_is_found(source: str) -> None:
+    assert global_randomness(source) != []
+
+
+def test_a_planted_unsafe_load_is_found() -> None:
+    assert unsafe_loads("torch.load(path, weights_only=False)") == ["torch.load"]
