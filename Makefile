@@ -13,8 +13,11 @@ setup: $(READY)  ## make the virtual environment from the hash-locked requiremen
 train: $(READY)  ## train a GAN on real handwritten digits: about 3 minutes on two CPU cores
 	$(BIN)/python train.py
 
-smoke: $(READY)  ## go once through every part of a run, in seconds
-	$(BIN)/python train.py experiment=smoke
+smoke: RUN := outputs/smoke-$(shell date +%Y-%m-%d-%H-%M-%S)
+smoke: $(READY)  ## go once through every part of a run, resuming included, in seconds
+	$(BIN)/python train.py experiment=smoke hydra.run.dir=$(RUN)
+	$(BIN)/python train.py resume=$(RUN) trainer.max_images=128
+	$(BIN)/python sample.py run=$(RUN)
 
 test: $(READY)  ## the fast tests
 	$(BIN)/pytest -n 2

@@ -17,13 +17,15 @@ def ramps(n=N):
     return RAMPS.expand(n, -1, -1, -1)
 
 
-def affine_maps(images):
-    """The matrices [batch, 2, 3] of (x, y, 1) that made ramps of ramps, away from the border."""
-    middle = slice(SIDE // 4, -SIDE // 4)
+def changes(images):
+    """What was done to ramps: turn, relative scale, shift to the right and down, and distortion."""
+    middle = slice(SIDE // 4, -SIDE // 4)  # away from the border
     x, y = (ramp[middle, middle].flatten() for ramp in RAMPS)
-    design = torch.stack([x, y, torch.ones_like(x)], dim=1)
+    design = torch.stack([x, y, torch.ones_like(x)], dim=1).expand(len(images), -1, -1)
     values = images[:, :, middle, middle].flatten(2).transpose(1, 2)
-    return torch.linalg.lstsq(design.expand(len(images), -1, -1), values).solution.transpose(1, 2)
+    (a, c), (b, d), (right, down) = torch.linalg.lstsq(design, values).solution.permute(1, 2, 0)
+    distortion = torch.hypot(a - d, b + c)
+    return torch.atan2(c, a), torch.hypot(a, c) - 1, right, down, distortion
 
 
 @each_kind
@@ -51,28 +53,26 @@ def test_a_share_of_the_images_is_mirrored_and_the_rest_left_alone(probability, 
 
 
 @pytest.mark.parametrize(
-    ("furthest", "options"),
+    ("options", "limits"),
     [
-        (math.radians(10), {"degrees": 10, "scale": 0, "shift": 0}),
-        (0.1, {"degrees": 0, "scale": 0.1, "shift": 0}),
-        (2 * 0.05, {"degrees": 0, "scale": 0, "shift": 0.05}),
+        ({"degrees": 10, "scale": 0, "shift": 0}, (math.radians(10), 0, 0, 0, 0)),
+        ({"degrees": 0, "scale": 0.1, "shift": 0}, (0, 0.1, 0, 0, 0)),
+        ({"degrees": 0, "scale": 0, "shift": 0.05}, (0, 0, 2 * 0.05, 2 * 0.05, 0)),
     ],
     ids=["turn", "scale", "shift"],
 )
-def test_wobble_does_what_it_was_asked_for_to_either_side_and_nothing_else(furthest, options):
-    images = Wobble(**options)(ramps(), 0, EPOCH, INDEX)
-    a, b, right, c, d, down = affine_maps(images).flatten(1).unbind(1)
-    done = {
-        "degrees": torch.atan2(c, a),
-        "scale": torch.hypot(a, c) - 1,
-        "shift": torch.stack([right, down]),
-    }
-    torch.testing.assert_close(torch.stack([a, b]), torch.stack([d, -c]), atol=1e-4, rtol=0)
-    for option, change in done.items():
-        limit = furthest if options[option] else 0
-        assert change.abs().max() <= limit + 1e-4
-        assert change.max() >= 0.9 * limit - 1e-4
-        assert change.min() <= -0.9 * limit + 1e-4
+def test_wobble_goes_as_far_as_asked_to_either_side_and_changes_nothing_else(options, limits):
+    for change, limit in zip(
+        changes(Wobble(**options)(ramps(), 0, EPOCH, INDEX)), limits, strict=True
+    ):
+        assert -limit - 1e-4 <= change.min() <= -0.9 * limit + 1e-4
+        assert 0.9 * limit - 1e-4 <= change.max() <= limit + 1e-4
+
+
+def test_wobble_draws_turn_scale_and_shift_independently():
+    *drawn, _ = changes(Wobble()(ramps(), 0, EPOCH, INDEX))
+    correlations = torch.corrcoef(torch.stack(drawn)) - torch.eye(4)
+    assert correlations.abs().max() < 4 / N**0.5
 
 
 def test_wobble_without_extent_changes_nothing():

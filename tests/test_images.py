@@ -17,6 +17,12 @@ def test_every_pixel_value_survives_the_way_to_floats_and_back(dtype):
     assert torch.equal(to_pixels(to_float(ALL_VALUES).to(dtype)), ALL_VALUES)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_images_in_half_precision_lose_nothing_more_on_their_way_to_pixels(dtype):
+    images = to_float(ALL_VALUES).to(dtype)
+    assert torch.equal(to_pixels(images), to_pixels(images.float()))
+
+
 def test_pixels_are_rounded_and_clamped():
     step = 1 / 127.5
     images = torch.tensor([-1.2, -1 + 0.4 * step, -1 + 0.6 * step, 1.2]).reshape(1, 1, 2, 2)

@@ -23,6 +23,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def train() -> None:
     """train.py: trains a model, or continues a run."""
+    _refuse_unwritable(sys.argv[1:])
     _open("train", _train)
 
 
@@ -121,6 +122,21 @@ def _open_ended(argument: str) -> str:
 def _groups() -> set[str]:
     """What is chosen by the name of a file, such as model=vae."""
     return {path.name for path in CONF.iterdir() if path.is_dir()}
+
+
+def _refuse_unwritable(arguments: list[str]) -> None:
+    """Hydra makes the run's folder before anything of ours runs, and fails with a traceback."""
+    typed = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    for option in ("hydra.run.dir", "hydra.sweep.dir"):
+        folder = Path(typed.get(option, "outputs").strip("'\"")).absolute()
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            print(
+                f"train: {option}={folder}: nothing can be written to {there}. Type {option}=<a "
+                "folder of yours>.",
+                file=sys.stderr,
+            )
+            sys.exit(2)
 
 
 def _remove_empty(folder: Path) -> None:

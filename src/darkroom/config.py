@@ -14,6 +14,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from darkroom.signatures import Signature, accepts, signature_of
 
@@ -99,7 +100,7 @@ def parse(text: str) -> DictConfig:
     """
     try:
         merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.create(text))
-    except (OmegaConfBaseException, ValueError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise ValueError(f"The config cannot be read: {error}") from error
     assert isinstance(merged, DictConfig), "the schema is a mapping"
     return merged

@@ -4,10 +4,11 @@ import logging
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
@@ -101,7 +102,9 @@ def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | No
     measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
     final = {n: v for n, v in measured.items() if n.startswith(("quality/", "validation/"))}
     for logger in trainer.loggers:
-        logger.log_hyperparams(_flat(composed), final)
+        if isinstance(logger, TensorBoardLogger):
+            clock = cast(System, trainer.lightning_module).images_seen
+            logger.log_hyperparams(_flat(composed), final, step=clock)
     if trainer.is_global_zero:
         print(f"\nsamples      {run_dir / 'samples'}")
         print(f"checkpoints  {run_dir / 'checkpoints'}")

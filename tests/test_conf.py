@@ -1,0 +1,121 @@
+"""Every file of conf/ composes, has no problems, and builds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from darkroom import config
+from darkroom.cli import CONF
+from darkroom.data import ImageData
+from darkroom.systems import System
+from darkroom.trainer import Trainer
+from tests.composed import composed
+
+NEEDED = {"data=folder": ["data.root=sprites"]}
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def choose(verb: str, *choices: str) -> DictConfig:
+    """The composed config, with what a choice does not work without."""
+    return composed(verb, *choices, *(also for c in choices for also in NEEDED.get(c, [])))
+
+
+def shrunk(node: DictConfig) -> DictConfig:
+    """The same networks, but narrow, wherever they are."""
+    for below in node.values():
+        if isinstance(below, DictConfig):
+            shrunk(below)
+    if "width" in node:
+        node.width = 2
+    return node
+
+
+def drawn_by(tree: DictConfig) -> tuple[int, ...]:
+    """The shape of two images that a shrunk system draws."""
+    system = config.build(shrunk(tree.model))
+    assert isinstance(system, System)
+    return tuple(system(torch.zeros(2, system.latent_dim)).shape)
+
+
+CHOICES = [
+    (verb, group, option)
+    for verb, groups in {
+        "train": ("data", "model", "trainer", "logger", "callbacks", "experiment"),
+        "sample": ("draw",),
+    }.items()
+    for group in groups
+    for option in options(group)
+]
+
+
+def test_every_group_is_tested() -> None:
+    folders = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert folders == {group for _, group, _ in CHOICES} | {"recipe"}
+
+
+@pytest.mark.parametrize(("verb", "group", "option"), CHOICES)
+def test_a_choice_composes_without_problems(verb: str, group: str, option: str) -> None:
+    run = ["run=outputs/any"] if verb == "sample" else []
+    assert config.problems(choose(verb, f"{group}={option}", *run)) == []
+
+
+@pytest.mark.parametrize("data", options("data"))
+@pytest.mark.parametrize("model", options("model"))
+def test_any_model_draws_images_as_any_data_has_them(model: str, data: str) -> None:
+    tree = choose("train", f"model={model}", f"data={data}")
+    assert config.problems(tree) == []
+    assert drawn_by(tree) == (2, tree.data.channels, tree.data.resolution, tree.data.resolution)
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_the_model_follows_what_is_asked_of_the_data(model: str) -> None:
+    tree = choose("train", f"model={model}", "data.resolution=24", "data.channels=3")
+    assert drawn_by(tree) == (2, 3, 24, 24)
+
+
+@pytest.mark.parametrize("data", options("data"))
+def test_data_builds(data: str) -> None:
+    tree = choose("train", f"data={data}")
+    images = config.build(tree.data)
+    assert isinstance(images, ImageData)
+    assert images.resolution == tree.data.resolution
+
+
+def test_the_seed_of_the_run_is_the_seed_of_everything() -> None:
+    tree = choose("train", "seed=5")
+    assert config.build(tree.data).seed == config.build(shrunk(tree.model)).seed == 5
+
+
+def test_trainer_loggers_and_callbacks_build(tmp_path: Path) -> None:
+    tree = choose("train", f"run_dir={tmp_path}", "resumed_at=3")
+    loggers = [config.build(node) for node in tree.logger.values()]
+    callbacks = [config.build(node) for node in tree.callbacks.values()]
+    trainer = config.build(tree.trainer, logger=loggers, callbacks=callbacks)
+    assert isinstance(trainer, Trainer)
+    assert trainer.loggers == loggers
+    assert set(callbacks) <= set(trainer.callbacks)
+    table, tensorboard = config.build(tree.logger.table), config.build(tree.logger.tensorboard)
+    assert table.path.parent == Path(tensorboard.log_dir).parent == tmp_path
+    assert table.resumed_at == 3
+
+
+@pytest.mark.parametrize("draw", options("draw"))
+def test_a_drawing_builds_as_its_file_says(draw: str) -> None:
+    node = choose("sample", f"draw={draw}", "run=outputs/any").draw
+    built = config.build(node)
+    assert {name: getattr(built, name) for name in node if name != "_target_"} == {
+        name: value for name, value in node.items() if name != "_target_"
+    }
+
+
+@pytest.mark.parametrize("recipe", options("recipe"))
+def test_a_recipe_is_found_by_model_and_data(recipe: str) -> None:
+    model, _, data = recipe.partition("-")
+    tree = choose("train", f"model={model}", f"data={data}")
+    written = OmegaConf.load(CONF / "recipe" / f"{recipe}.yaml")
+    assert OmegaConf.merge(tree, written) == tree

@@ -1,0 +1,195 @@
+"""A config is refused in full before anything is built, and the refusal says what to type."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from darkroom import config
+from darkroom.cli import CONF
+from tests.composed import composed
+
+PLACES = (
+    "data",
+    "data.augmentation",
+    "model",
+    "model.objective",
+    "model.generator_optimizer",
+    "trainer",
+    "callbacks.mine",
+    "logger.mine",
+)
+
+
+@pytest.fixture(scope="module")
+def default() -> DictConfig:
+    return composed("train")
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("sed=1", "the root takes no 'sed'. Did you mean 'seed'?"),
+        ("data.resolutoin=32", "data takes no 'resolutoin'. Did you mean 'resolution'?"),
+        ("model.generator.widht=8", "model.generator takes no 'widht'. Did you mean 'width'?"),
+        (
+            "model.generator_optimizer.betsa=[0.5,0.999]",
+            "model.generator_optimizer takes no 'betsa'. Did you mean 'betas'?",
+        ),
+        (
+            "data.augmentation=[{_target_:darkroom.augmentation.HorizontalFlip,probabilty:1}]",
+            "data.augmentation[0] takes no 'probabilty'. Did you mean 'probability'?",
+        ),
+        ("trainer.max_image=9", "trainer takes no 'max_image'. Did you mean 'max_images'?"),
+        ("callbacks.samples.evry=9", "callbacks.samples takes no 'evry'. Did you mean 'every'?"),
+        ("logger.table.zzz=9", "logger.table takes no 'zzz'. It takes: resumed_at, save_dir."),
+        ("data.batch_size=many", "data.batch_size: expected int, got 'many'."),
+        ("data.batch_size=1.5", "data.batch_size: expected int, got 1.5."),
+        ("data.resident=1", "data.resident: expected bool, got 1."),
+        ("data.limit=all", "data.limit: expected int | None, got 'all'."),
+        (
+            "data.augmentation=flip",
+            "data.augmentation: expected Sequence[Augmentation], got 'flip'.",
+        ),
+        ("model.half_life=null", "model.half_life: expected float, got None."),
+        ("callbacks.quality.every=often", "callbacks.quality.every: expected int, got 'often'."),
+        ("~model.discriminator", "model needs 'discriminator'. Type model.discriminator=<value>."),
+        ("~trainer.max_images", "trainer needs 'max_images'. Type trainer.max_images=<value>."),
+        ("data=folder", "data.root is not set. Type data.root=<value>."),
+        ("data.seed=${sed}", "data.seed: Interpolation key 'sed' not found."),
+        ("callbacks.mine=3", "callbacks.mine has to be an object with a _target_, not 3."),
+        (
+            "model._target_=darkroom.systems.GNA",
+            "model._target_=darkroom.systems.GNA is no known class. Is it spelt right?",
+        ),
+    ],
+)
+def test_a_mistake_is_named_and_so_is_the_remedy(override: str, problem: str) -> None:
+    assert config.problems(composed("train", override)) == [problem]
+
+
+def conf_with_experiment(folder: Path, text: str) -> Path:
+    """The real conf/, but with one experiment of its own, mine.yaml."""
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}")
+    for entry in CONF.iterdir():
+        if entry.name != "experiment":
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
+def test_a_mistake_in_an_experiment_file_is_named(tmp_path: Path) -> None:
+    conf = conf_with_experiment(tmp_path, "model: {generator: {widht: 8}}")
+    found = config.problems(composed("train", "experiment=mine", conf=conf))
+    assert found == ["model.generator takes no 'widht'. Did you mean 'width'?"]
+
+
+def test_an_experiment_outdoes_root_groups_and_recipe_and_what_is_typed_outdoes_it(
+    tmp_path: Path,
+) -> None:
+    text = "seed: 7\ndata: {batch_size: 7}\ntrainer: {max_images: 7}\nmodel: {half_life: 7}"
+    conf = conf_with_experiment(tmp_path, text)
+    mine = composed("train", "experiment=mine", "model.half_life=8", conf=conf)
+    assert (mine.seed, mine.data.batch_size, mine.trainer.max_images) == (7, 7, 7)
+    assert mine.model.half_life == 8
+
+
+def test_all_problems_are_told_at_once() -> None:
+    bad = composed(
+        "train",
+        "sed=1",
+        "data.limit=all",
+        "model.objective._target_=os.system",
+        "~trainer.max_images",
+    )
+    assert len(config.problems(bad)) == 4
+    with pytest.raises(ValueError, match=r"(?s)'sed'.*data\.limit.*os\.system.*max_images"):
+        config.check(bad)
+
+
+def test_an_option_that_no_yaml_mentions_but_a_signature_has_is_no_problem() -> None:
+    assert config.problems(composed("train", "trainer.gradient_clip_val=1")) == []
+
+
+@pytest.mark.parametrize("name", ["callbacks.samples", "logger.table"])
+def test_an_observer_can_be_left_out(name: str) -> None:
+    assert config.problems(composed("train", f"{name}=null")) == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "subprocess.run",
+        "subprocess.Popen",
+        "builtins.eval",
+        "torch.load",
+        "torch.hub.load",
+        "numpy.load",
+        "pathlib.Path",
+        "pathlib.Path.unlink",
+        "shutil.rmtree",
+        "hydra.utils.call",
+        "lightning.Trainer",
+        "darkroom.cli.subprocess.run",
+        "darkroom.cli.subprocess.Popen",
+        "darkroom.callbacks.Path",
+        "darkroom.data.datamodule.DataLoader",
+        "darkroom.checkpoint.load",
+        "darkroom.data.datasets.folder",  # a function of an allowed module
+        "darkroom.networkshop.Generator",  # begins like an allowed module
+    ],
+)
+def test_a_config_can_name_only_classes_of_the_allow_list(target: str, default: DictConfig) -> None:
+    for place in PLACES:
+        bad, node = deepcopy(default), {"_target_": target}
+        listed: Any = [node] if place == "data.augmentation" else node
+        OmegaConf.update(bad, place, listed, force_add=True)
+        with pytest.raises(ValueError, match=r"is not allowed|is no known class"):
+            config.check(bad)
+
+
+def test_what_a_config_names_is_not_even_imported(
+    default: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "trap.py").write_text("open('sprung', 'w')\n\n\nclass Trap: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    bad = deepcopy(default)
+    OmegaConf.update(bad, "model.objective", {"_target_": "trap.Trap"})
+    assert "_target_=trap.Trap is not allowed" in config.problems(bad)[0]
+    assert not Path("sprung").exists()
+
+
+def test_a_target_hidden_behind_an_interpolation_is_seen() -> None:
+    bad = composed("train", "model.objective._target_=${run_dir}", "run_dir=os.system")
+    assert "_target_=os.system" in config.problems(bad)[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data.validation=2"], r"data\.validation=2: type a share"),
+        (["callbacks.samples.every=0"], r"SampleGrid\.every=0"),
+        (["model.generator.resolution=8"], r"model\.generator\.resolution=8 is too small"),
+        (["model=vae", "model.objective.beta=-1"], r"model\.objective\.beta=-1"),
+        (["trainer.max_steps=5"], r"trainer\.max_steps=5: .* Type trainer\.max_images"),
+        (["trainer.plugins=[]"], r"trainer\.plugins is settled"),
+        (["trainer.precision=half"], "Precision 'half' is invalid"),
+    ],
+)
+def test_what_a_constructor_refuses_arrives_as_it_was_said(overrides: list[str], said: str) -> None:
+    *choices, value = overrides
+    root, _, _ = value.partition(".")
+    tree = composed("train", *choices, value)
+    nodes = tree.callbacks.values() if root == "callbacks" else [tree[root]]
+    with pytest.raises(ValueError, match=said):
+        [config.build(node) for node in nodes]
+
+
+@pytest.mark.parametrize("text", ["seed: many", "nonsense: 3", "- a list", "a: ["])
+def test_a_text_that_is_no_train_config_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="The config cannot be read"):
+        config.parse(text)
