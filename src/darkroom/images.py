@@ -25,14 +25,14 @@ class Batch(NamedTuple):
     Attributes:
         images: Pixels as loaded, floats once they are on the device.
         labels: Classes; 0 where the data set has none.
-        epoch: How often the image has been drawn before.
-        index: Its place in the data set.
+        epochs: How often each image has been drawn before.
+        indices: The places of the images in the data set.
     """
 
     images: Pixels | Images
     labels: Labels
-    epoch: Int64[Tensor, " batch"]
-    index: Int64[Tensor, " batch"]
+    epochs: Int64[Tensor, " batch"]
+    indices: Int64[Tensor, " batch"]
 
 
 def to_float(pixels: Pixels) -> Images:

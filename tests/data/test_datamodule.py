@@ -71,15 +71,15 @@ def test_training_goes_on_where_the_clock_stands(resident):
     loader = data.train_dataloader()
     second = list(loader)[1]
     data.trainer.lightning_module.images_seen = 8
-    assert torch.equal(next(iter(loader)).index, second.index)
+    assert torch.equal(next(iter(loader)).indices, second.indices)
 
 
 @pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
 def test_devices_share_a_batch(name):
     shares = [getattr(attach(digits(), rank=rank, world_size=2), name)() for rank in range(2)]
     whole = getattr(attach(digits()), name)()
-    drawn = [torch.cat([b.index for b in parts]) for parts in zip(*shares, strict=True)]
-    assert torch.equal(torch.cat(drawn), torch.cat([batch.index for batch in whole]))
+    drawn = [torch.cat([b.indices for b in parts]) for parts in zip(*shares, strict=True)]
+    assert torch.equal(torch.cat(drawn), torch.cat([batch.indices for batch in whole]))
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -89,7 +89,7 @@ def test_on_the_device_pixels_become_floats_and_only_training_images_are_augment
     moved = data.on_after_batch_transfer(batch, 0)
     expected = to_float(batch.images)
     assert torch.equal(moved.images, expected.flip(3) if training else expected)
-    assert torch.equal(moved.index, batch.index)
+    assert torch.equal(moved.indices, batch.indices)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])

@@ -58,6 +58,7 @@ def test_idx_files_are_read_plain_and_gzipped(ending, pack, tmp_path):
         ("of integers", b"\0\0\x0c" + idx_bytes(IMAGES)[3:]),
         ("of labels", idx_bytes(LABELS)),
         ("cut.gz", gzip.compress(idx_bytes(IMAGES))[:-9]),
+        ("scrambled.gz", gzip.compress(idx_bytes(IMAGES))[:10] + b"\xff" * 20),
         ("web page.gz", b"<html>404</html>"),
         ("flipped.gz", gzip.compress(idx_bytes(IMAGES))[:-8] + bytes(8)),
     ],
@@ -75,7 +76,7 @@ def test_a_place_in_a_set_is_named_by_epoch_and_index():
     images = ArraySet(random_pixels(3), torch.tensor([4, 5]))
     batch = images[7, 1]
     assert torch.equal(batch.images, images.pixels[1])
-    assert (batch.labels, batch.epoch, batch.index) == (5, 7, 1)
+    assert (batch.labels, batch.epochs, batch.indices) == (5, 7, 1)
 
 
 def test_a_subset_keeps_images_labels_and_names_together():

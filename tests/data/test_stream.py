@@ -93,9 +93,9 @@ def test_resident_batches_hold_the_images_and_labels_of_their_places():
     loader = ResidentLoader(images, stream)
     assert len(loader) == 2
     for batch, drawn in zip(loader, stream, strict=True):
-        assert list(zip(batch.epoch.tolist(), batch.index.tolist(), strict=True)) == drawn
-        assert torch.equal(batch.images.flatten().long(), batch.index)
-        assert torch.equal(batch.labels, batch.index % 3)
+        assert list(zip(batch.epochs.tolist(), batch.indices.tolist(), strict=True)) == drawn
+        assert torch.equal(batch.images.flatten().long(), batch.indices)
+        assert torch.equal(batch.labels, batch.indices % 3)
 
 
 @pytest.mark.parametrize(
@@ -110,23 +110,26 @@ def test_held_out_images_come_once_over_all_devices_in_full_step(length, batch_s
     assert {len(loader) for loader in loaders} == {len(mine) for mine in batches}
     assert len({len(loader) for loader in loaders}) == 1
     drawn = [
-        index for step in zip(*batches, strict=True) for b in step for index in b.index.tolist()
+        index for step in zip(*batches, strict=True) for b in step for index in b.indices.tolist()
     ]
     assert drawn == list(range(length))
 
 
+@pytest.mark.parametrize("batch_size", [2, 4])
 @pytest.mark.parametrize("length", range(2, 20))
-def test_no_device_gets_an_empty_held_out_batch(length):
+def test_no_device_gets_an_empty_held_out_batch(length, batch_size):
     for rank in range(2):
-        assert all(len(batch.index) for batch in HeldOutLoader(image_set(length), 4, rank, 2))
+        assert all(
+            len(batch.indices) for batch in HeldOutLoader(image_set(length), batch_size, rank, 2)
+        )
 
 
 def test_held_out_batches_hold_the_images_and_labels_of_their_places():
     for batch in HeldOutLoader(image_set(9), 4):
-        assert len(batch.index) <= 4
-        assert torch.equal(batch.images.flatten().long(), batch.index)
-        assert torch.equal(batch.labels, batch.index % 3)
-        assert not batch.epoch.any()
+        assert len(batch.indices) <= 4
+        assert torch.equal(batch.images.flatten().long(), batch.indices)
+        assert torch.equal(batch.labels, batch.indices % 3)
+        assert not batch.epochs.any()
 
 
 def test_fewer_held_out_images_than_devices_are_refused():

@@ -11,6 +11,7 @@ def gaussian(n, mean=0.0, seed=0, dimensions=4):
     return noise + mean
 
 
+@pytest.mark.filterwarnings("ignore:Metric .Kernel Inception Distance. will save")
 def test_the_kernel_distance_is_that_of_torchmetrics():
     n, dimensions = 30, 3 * 5 * 5
     generator = torch.Generator().manual_seed(0)

@@ -22,7 +22,7 @@ class Witness(Callback):
 
     def on_train_batch_start(self, trainer, system, batch, batch_idx) -> None:
         self.noise.append(system.noise("latents", batch).normal(8))
-        self.indices.append(batch.index)
+        self.indices.append(batch.indices)
 
 
 # in double precision, or Adam would blow up the rounding of gradients that are zero

@@ -126,8 +126,9 @@ class ImageData(LightningDataModule):
         images = to_float(batch.images)
         if trainer.training:
             for augment in self.augmentation:
-                images = augment(images, self.seed, batch.epoch, batch.index)
-        return batch._replace(images=images.to(next(trainer.lightning_module.parameters())))
+                images = augment(images, self.seed, batch.epochs, batch.indices)
+        dtype = cast(torch.dtype, trainer.lightning_module.dtype)
+        return batch._replace(images=images.to(dtype))
 
 
 class Digits(ImageData):

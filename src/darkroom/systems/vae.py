@@ -74,7 +74,7 @@ class VAE(System):
 
     def validation_step(self, batch: Batch) -> None:
         """The bound of images that were never trained on, with the averaged weights."""
-        noise = Noise(key(self.seed, "validation"), batch.index)
+        noise = Noise(key(self.seed, "validation"), batch.indices)
         bound = self.bound(self.developer, batch.images, noise)
         terms = {
             "validation/negative_elbo": bound.negative_elbo,

@@ -1,0 +1,426 @@
+"""The verbs from end to end: what is typed, what lies in the folder afterwards, what is refused."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from darkroom import checkpoint, cli, config, verbs
+from tests.composed import composed
+
+ROOT = Path(__file__).parents[1]
+
+Done = subprocess.CompletedProcess[str]
+
+
+def call(cwd: Path, verb: str, *arguments: str, python: tuple[str, ...] = ()) -> Done:
+    """Runs a verb as a user does: in a process of its own, from any folder."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment.pop("HYDRA_FULL_ERROR", None)
+    return subprocess.run(
+        [sys.executable, *python, str(ROOT / f"{verb}.py"), *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+def made(cwd: Path, *arguments: str) -> Path:
+    """The folder `run` of a smoke run that has to succeed."""
+    done = call(cwd, "train", "experiment=smoke", "hydra.run.dir=run", *arguments)
+    assert done.returncode == 0, done.stderr
+    return cwd / "run"
+
+
+def train(run_dir: Path, *arguments: str) -> float | None:
+    """A smoke run in this process, for what would not be worth a process of its own."""
+    tree = composed("train", "experiment=smoke", f"run_dir={run_dir}", *arguments)
+    config.check(tree)
+    return verbs.train(tree, run_dir, list(arguments))
+
+
+def resume(run_dir: Path, *arguments: str) -> float | None:
+    tree = cli._resumed(run_dir, [f"resume={run_dir}", *arguments])
+    tree.run_dir = str(run_dir)
+    config.check(tree)
+    return verbs.train(tree, run_dir, list(arguments))
+
+
+def sample(run: Path, *arguments: str) -> None:
+    tree = composed("sample", f"run={run}", *arguments)
+    config.check(tree)
+    verbs.sample(tree)
+
+
+def budget(run: Path) -> int:
+    return OmegaConf.load(run / "config.yaml").trainer.max_images
+
+
+def table(run: Path) -> dict[str, list[int]]:
+    """The steps in metrics.csv, by name."""
+    steps = defaultdict(list)
+    with (run / "metrics.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            steps[row["name"]].append(int(row["images_seen"]))
+    return steps
+
+
+def values(run: Path) -> dict[tuple[str, int], float]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return {
+            (row["name"], int(row["images_seen"])): float(row["value"])
+            for row in csv.DictReader(file)
+        }
+
+
+def board(run: Path) -> EventAccumulator:
+    return EventAccumulator(str(run / "tensorboard")).Reload()
+
+
+def steps_of(events: EventAccumulator, tag: str) -> list[int]:
+    """Without repetitions: HPARAMS shows a run's last numbers by writing them a second time."""
+    return list(dict.fromkeys(event.step for event in events.Scalars(tag)))
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("gan"))
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("vae"), "model=vae")
+
+
+@pytest.fixture(params=["gan", "vae"])
+def run(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def copy(gan: Path, tmp_path: Path) -> Path:
+    """A run that a test may spoil."""
+    return shutil.copytree(gan, tmp_path / "copy")
+
+
+# --- a run
+
+
+def test_a_run_leaves_config_manifest_table_checkpoints_and_pictures(run: Path) -> None:
+    files = {str(path.relative_to(run)) for path in content(run)}
+    assert {
+        "config.yaml",
+        "run.json",
+        "metrics.csv",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        f"samples/{budget(run):010d}.png",
+    } <= files
+    assert not [name for name in files if name.endswith(".part")]
+    assert sorted(path.name for path in run.parent.iterdir()) == ["run"]
+
+
+def test_only_a_model_with_an_encoder_leaves_reconstructions(gan: Path, vae: Path) -> None:
+    assert (vae / "reconstructions" / f"{budget(vae):010d}.png").exists()
+    assert not (gan / "reconstructions").exists()
+
+
+def test_the_config_in_the_folder_is_whole_and_does_not_say_where_the_folder_is(run: Path) -> None:
+    text = (run / "config.yaml").read_text()
+    assert config.problems(config.parse(text)) == []
+    assert str(run.parent) not in text
+
+
+def test_the_manifest_says_what_was_typed(vae: Path) -> None:
+    (entry,) = json.loads((vae / "run.json").read_text())
+    assert entry["overrides"] == ["experiment=smoke", "model=vae"]
+
+
+LOGGED = {
+    "gan": {
+        "loss/discriminator",
+        "loss/generator",
+        "probability/real",
+        "probability/fake_before",
+        "probability/fake_after",
+    },
+    "vae": {
+        "loss/vae",
+        "rate",
+        "distortion",
+        "validation/rate",
+        "validation/distortion",
+        "validation/negative_elbo",
+        "validation/bits_per_dim",
+    },
+}
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_tensorboard_and_the_table_hold_the_same_curves_until_the_last_image(
+    model: str, request: pytest.FixtureRequest
+) -> None:
+    run = request.getfixturevalue(model)
+    events = board(run)
+    shown = {tag: steps_of(events, tag) for tag in events.Tags()["scalars"]}
+    observed = {"quality/kid_thumbnail", "throughput/images_per_second"}
+    assert set(table(run)) == LOGGED[model] | observed
+    assert shown == table(run)
+    assert max(map(max, shown.values())) == budget(run) == shown["quality/kid_thumbnail"][-1]
+
+
+def test_tensorboard_shows_samples_and_hyperparameters(run: Path) -> None:
+    events = board(run)
+    assert [image.step for image in events.Images("samples")][-1] == budget(run)
+    hyperparameters = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    assert b"data.batch_size" in hyperparameters
+
+
+# --- a run that goes on
+
+
+def test_a_resumed_run_continues_where_it_stopped(copy: Path) -> None:
+    before, more = table(copy), 3 * budget(copy) // 2
+    done = call(copy.parent, "train", "resume=copy", f"trainer.max_images={more}")
+    assert done.returncode == 0, done.stderr
+    assert budget(copy) == more == checkpoint.load(copy).images_seen
+    assert len(json.loads((copy / "run.json").read_text())) == 2
+    for name, steps in table(copy).items():
+        assert steps == sorted(set(steps))
+        assert steps[: len(before[name])] == before[name]
+    assert max(map(max, table(copy).values())) == more
+    for tag, steps in table(copy).items():
+        assert steps_of(board(copy), tag) == steps
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["copy"]
+
+
+def test_a_finished_run_says_so_and_stays_as_it_is(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content(copy)
+    assert resume(copy) is None
+    assert "nothing to do. Type trainer.max_images=<more>" in capsys.readouterr().out
+    assert content(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("data=digits", "a resumed run keeps its data"),
+        ("callbacks=default", "a resumed run keeps its callbacks"),
+        ("~callbacks.samples", "'~callbacks'. Did you mean 'callbacks'"),
+        ("++trainer.max_image=100", "Did you mean 'max_images'"),
+        ("++sed=3", "Did you mean 'seed'"),
+        ("++model.generator.width=3", "holds another architecture"),
+        ("++data.batch_size=100000", "larger than the training set"),
+        ("++trainer.gradient_clip_val=1", "works for one optimizer, and a GAN has two"),
+    ],
+)
+def test_what_a_resumed_run_cannot_take_leaves_it_as_it_was(
+    argument: str, said: str, copy: Path
+) -> None:
+    before = {path: text for path, text in content(copy).items() if "events" not in path.name}
+    with pytest.raises(ValueError, match=re.escape(said)):
+        resume(copy, "++trainer.max_images=100000", argument)
+    after = {path: text for path, text in content(copy).items() if "events" not in path.name}
+    assert after == before
+
+
+def test_a_new_run_never_goes_into_the_folder_of_another(copy: Path) -> None:
+    before = content(copy)
+    with pytest.raises(ValueError, match=f"holds a run already. Type resume={copy}"):
+        train(copy)
+    assert content(copy) == before
+
+
+# --- images of a run
+
+
+def test_a_seed_gives_the_image_of_the_training_grid_in_any_batch_size(
+    gan: Path, tmp_path: Path
+) -> None:
+    n = OmegaConf.load(gan / "config.yaml").callbacks.samples.n
+    done = call(tmp_path, "sample", f"run={gan}", f"draw.n={n}", "batch_size=7", "to=seven")
+    assert done.returncode == 0, done.stderr
+    sample(gan, f"draw.n={n}", "batch_size=64", f"to={tmp_path / 'many'}")
+    seven, many = (
+        {path.name: Image.open(path).tobytes() for path in (tmp_path / folder).iterdir()}
+        for folder in ("seven", "many")
+    )
+    assert set(seven) == {f"seed-{seed:06d}.png" for seed in range(n)} | {"grid.png"}
+    assert seven == many
+    assert seven["grid.png"] == Image.open(gan / "samples" / f"{budget(gan):010d}.png").tobytes()
+
+
+def test_drawings_lie_within_the_run_unless_told_otherwise(copy: Path) -> None:
+    sample(copy, "draw=interpolation", "draw.n=2", "draw.steps=3", "checkpoint=best")
+    (drawn,) = (copy / "drawn").iterdir()
+    assert drawn.name.startswith("interpolation-")
+    assert len(list(drawn.glob("seed-*.png"))) == 2 * 3
+
+
+def test_reconstructions_are_those_of_the_training_grid(vae: Path, tmp_path: Path) -> None:
+    n = OmegaConf.load(vae / "config.yaml").callbacks.reconstructions.n
+    sample(vae, "draw=reconstruction", f"draw.n={n}", f"to={tmp_path}")
+    expected = Image.open(vae / "reconstructions" / f"{budget(vae):010d}.png")
+    assert Image.open(tmp_path / "grid.png").tobytes() == expected.tobytes()
+    assert len(list(tmp_path.glob("*-rebuilt.png"))) == len(list(tmp_path.glob("*-real.png"))) == n
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["draw=reconstruction"], "needs a model with an encoder"),
+        (["run=nowhere"], "run=nowhere: there is no such folder"),
+        (["checkpoint=first"], "has no checkpoint 'first'. Type checkpoint=best."),
+        (["device=abacus"], "device=abacus is not to be had here"),
+        (["draw.first=3"], "draw takes no 'first'. Did you mean 'first_seed'?"),
+        (["to=regular/below"], "Not a directory: 'regular/below'"),
+    ],
+)
+def test_a_sample_that_cannot_be_had_is_refused(
+    arguments: list[str], said: str, gan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("regular").touch()
+    with pytest.raises((ValueError, OSError), match=re.escape(said)):
+        sample(gan, *arguments)
+
+
+# --- what is refused before anything happens
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "said"),
+    [
+        ("train", "model.generator.widht=8", "Did you mean 'width'?"),
+        ("train", "+nonsense=1", "the root takes no 'nonsense'"),
+        ("train", "data=folder", "data.root is not set"),
+        ("train", "model.objective={_target_:os.system,command:'touch x'}", "is no known class"),
+        ("train", "resume=nowhere", "there is no run"),
+        ("sample", "draw.n=4", "run is not set"),
+    ],
+)
+def test_a_refusal_is_short_and_quick_and_leaves_nothing(
+    verb: str, argument: str, said: str, tmp_path: Path
+) -> None:
+    done = call(tmp_path, verb, argument, python=("-X", "importtime"))
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    message = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 2
+    assert said in "\n".join(message)
+    assert "Traceback" not in done.stderr
+    assert len(message) <= 4
+    assert "hydra" in imported
+    assert not {"torch", "lightning"} & imported
+    assert list(tmp_path.iterdir()) == []
+    assert tmp_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("model=gna", r"Available options in 'model':\s+gan\s+vae"),
+        ("seed=soon", "'soon' of type 'str' could not be converted to Integer"),
+    ],
+)
+def test_what_hydra_itself_refuses_is_said_and_fails(
+    argument: str, said: str, tmp_path: Path
+) -> None:
+    done = call(tmp_path, "train", argument)
+    assert done.returncode != 0
+    assert re.search(said, done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["hydra.run.dir=file/run"], ["-m", "hydra.sweep.dir=file"]])
+def test_a_folder_that_cannot_be_written_to_is_refused(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = call(tmp_path, "train", *arguments)
+    assert done.returncode == 2
+    assert f"{arguments[-1].partition('=')[0]}={tmp_path / 'file'}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data=folder", "data.root=nowhere"], "data.root=nowhere is no folder"),
+        (["data=folder", "data.root=."], "data.root=. holds no image"),
+        (["data=mnist", "data.root=."], "type data.download=true"),
+        (["data.batch_size=100000"], "data.batch_size=100000 is larger than the training set"),
+        (["data.limit=1"], "leaves nothing to train or to validate on"),
+        (["data.resolution=8"], "resolution=8 is too small"),
+        (["trainer.max_steps=5"], "Type trainer.max_images="),
+        (["trainer.gradient_clip_val=1"], "works for one optimizer, and a GAN has two"),
+        (["trainer.accumulate_grad_batches=2"], "or type a larger data.batch_size"),
+        (["trainer.num_sanity_val_steps=2"], "trainer.num_sanity_val_steps is settled"),
+    ],
+)
+def test_a_run_that_cannot_start_is_refused_and_leaves_no_run(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        train(Path("run"), *arguments)
+    assert not Path("run", "config.yaml").exists()
+
+
+# --- many runs, many devices
+
+
+@pytest.mark.slow
+def test_a_sweep_makes_a_run_of_each_choice(tmp_path: Path) -> None:
+    sweep = ["-m", "model=gan,vae", "seed=1,2", "experiment=smoke", "hydra.sweep.dir=sweep"]
+    done = call(tmp_path, "train", *sweep)
+    assert done.returncode == 0, done.stderr
+    runs = sorted(path.parent for path in (tmp_path / "sweep").glob("*/config.yaml"))
+    written = [OmegaConf.load(run / "config.yaml") for run in runs]
+    kinds = [(tree.model._target_.rpartition(".")[2], tree.seed) for tree in written]
+    assert kinds == [("GAN", 1), ("GAN", 2), ("VAE", 1), ("VAE", 2)]
+    assert all((run / "checkpoints" / "last.ckpt").exists() for run in runs)
+    assert len({(run / "metrics.csv").read_text() for run in runs}) == 4
+
+
+@pytest.mark.slow
+def test_two_devices_train_a_vae_as_one_does_and_resume(vae: Path, tmp_path: Path) -> None:
+    run = made(tmp_path, "model=vae", "trainer.devices=2", "trainer.accelerator=cpu")
+    one, two = (
+        {key: value for key, value in values(r).items() if not key[0].startswith("throughput")}
+        for r in (vae, run)
+    )
+    assert two == pytest.approx(one, rel=1e-3)
+    done = call(tmp_path, "train", "resume=run", f"trainer.max_images={2 * budget(run)}")
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.load(run).images_seen == 2 * budget(vae)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+@pytest.mark.slow
+def test_a_sweep_over_two_devices_makes_exactly_its_runs(tmp_path: Path) -> None:
+    sweep = ["-m", "seed=1,2", "experiment=smoke", "hydra.sweep.dir=sweep"]
+    done = call(tmp_path, "train", *sweep, "trainer.devices=2", "trainer.accelerator=cpu")
+    assert done.returncode == 0, done.stderr
+    folders = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert [OmegaConf.load(run / "config.yaml").seed for run in folders] == [1, 2]
+    assert [max(map(max, table(run).values())) for run in folders] == [budget(folders[0])] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep"]
