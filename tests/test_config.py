@@ -139,7 +139,6 @@ def test_an_observer_can_be_left_out(name: str) -> None:
         "darkroom.data.datamodule.DataLoader",
         "darkroom.checkpoint.load",
         "darkroom.data.datasets.folder",  # a function of an allowed module
-        "darkroom.networkshop.Generator",  # begins like an allowed module
     ],
 )
 def test_a_config_can_name_only_classes_of_the_allow_list(target: str, default: DictConfig) -> None:
@@ -149,6 +148,14 @@ def test_a_config_can_name_only_classes_of_the_allow_list(target: str, default: 
         OmegaConf.update(bad, place, listed, force_add=True)
         with pytest.raises(ValueError, match=r"is not allowed|is no known class"):
             config.check(bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("torch.nn.Linear", True), ("torch.nnx.Linear", False), ("torch", False)],
+)
+def test_only_whole_words_of_a_name_count_as_allowed(name: str, allowed: bool) -> None:
+    assert config._is_allowed(name) is allowed
 
 
 def test_what_a_config_names_is_not_even_imported(

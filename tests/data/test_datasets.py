@@ -178,10 +178,10 @@ def test_a_photograph_is_turned_upright_as_its_exif_says(tmp_path):
     assert (pixels[:, :8] == 0).all()
 
 
-def test_a_limit_takes_the_first_files(tmp_path):
+def test_a_limit_is_spread_over_the_files(tmp_path):
     for shade in range(4):
         save(tmp_path / f"{shade}.png", shade, "L")
-    assert datasets.folder(tmp_path, 8, 1, limit=2).pixels[:, 0, 0, 0].tolist() == [0, 1]
+    assert datasets.folder(tmp_path, 8, 1, limit=2).pixels[:, 0, 0, 0].tolist() == [0, 2]
 
 
 def test_a_corrupt_image_is_named(tmp_path):

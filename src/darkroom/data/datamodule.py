@@ -28,7 +28,7 @@ class ImageData(LightningDataModule):
         seed: Seed of the split, the order and the augmentation.
         validation: Share of the images that is kept from training, within 0..1.
         augmentation: What happens to training images, in order.
-        limit: Use only the first so many images.
+        limit: Use only so many images, spread evenly over the data set.
         resident: Gather batches straight out of memory (and keep the images on the GPU), or load
             image by image in worker processes. Both give the same batches.
         num_workers: Worker processes when not resident.
@@ -58,6 +58,8 @@ class ImageData(LightningDataModule):
             raise ValueError(f"data.validation={validation}: type a share such as 0.1.")
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: type at least 1, such as 64.")
+        if limit is not None and limit < 1:
+            raise ValueError(f"data.limit={limit}: type a number of images, or null for all.")
         if channels not in (1, 2, 3, 4):
             raise ValueError(f"data.channels={channels}: type 1 (grey), 2, 3 (RGB) or 4 (RGBA).")
         self.resolution, self.channels = resolution, channels
@@ -78,7 +80,7 @@ class ImageData(LightningDataModule):
         if hasattr(self, "training"):
             return
         images = self.read()
-        images = images.subset(torch.arange(len(images))[: self.limit])
+        images = images.subset(datasets.spread(len(images), self.limit))
         images = images.formed(self.resolution, self.channels)
         held_out = round(self.validation * len(images))
         if not 0 < held_out < len(images):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -115,6 +115,12 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
         ) from error
 
 
+def spread(length: int, limit: int | None) -> Int64[Tensor, " places"]:
+    """At most `limit` of `length` places, evenly spaced: each of the sorted classes keeps a share."""
+    count = length if limit is None else min(limit, length)
+    return torch.arange(count) * length // max(count, 1)
+
+
 def folder(root: Path, resolution: int, channels: int, limit: int | None = None) -> ArraySet:
     """Every image below a folder, cropped to its central square and resized.
 
@@ -124,14 +130,15 @@ def folder(root: Path, resolution: int, channels: int, limit: int | None = None)
         root: The folder.
         resolution: Side of the images in pixels.
         channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
-        limit: Take the first so many files only.
+        limit: Take only so many files, spread evenly over the sorted names.
 
     Raises:
         ValueError: If there is no such folder, no image in it, or an image that cannot be read.
     """
     if not root.is_dir():
         raise ValueError(f"data.root={root} is no folder. Type data.root=<folder of images>.")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)[:limit]
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = [files[place] for place in spread(len(files), limit).tolist()]
     if not files:
         raise ValueError(
             f"data.root={root} holds no image. Known endings: {', '.join(sorted(SUFFIXES))}."
