@@ -42,7 +42,7 @@ def features(pixels: Pixels) -> np.ndarray:
 
 
 class Judge:
-    """A classifier of real digits looks at samples: how many are clearly a digit, and of which class?"""
+    """A classifier of real digits looks at samples: how many are clear, and of which class?"""
 
     def __init__(self, data) -> None:
         self.real = data.held_out

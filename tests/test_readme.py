@@ -1,4 +1,4 @@
-"""The README's commands are real: each composes and passes the check, and its links lead somewhere."""
+"""The README is true: its commands pass the check, its links lead somewhere."""
 
 import re
 import shlex

@@ -116,7 +116,7 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def spread(length: int, limit: int | None) -> Int64[Tensor, " places"]:
-    """At most `limit` of `length` places, evenly spaced: each of the sorted classes keeps a share."""
+    """At most `limit` of `length` places, evenly spaced: sorted classes keep their shares."""
     count = length if limit is None else min(limit, length)
     return torch.arange(count) * length // max(count, 1)
 
