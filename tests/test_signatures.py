@@ -150,7 +150,9 @@ def test_reading_signatures_imports_nothing_of_what_they_name() -> None:
         ("dict[str, int]", [{}], [[], "a"]),
         ("'int | None'", [3, None], ["3"]),
         ("Any", [3, "a", None, [1]], []),
-        ("nn.Module", [3], []),  # unknown, so it is left to the constructor
+        ("nn.Module", [None, {}, [1]], [3, "dcgan", True]),  # a class wants an object
+        ("float | Tensor", [3, 0.5], ["a"]),
+        ("_PRECISION_INPUT", [3, "a"], []),  # unknown, so it is left to the constructor
     ],
 )
 def test_plain_values_are_told_by_the_annotation(

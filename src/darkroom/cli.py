@@ -34,7 +34,7 @@ def sample() -> None:
 
 def _train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
+    overrides = [typed.removeprefix("++") for typed in hydra_config.overrides.task]
     several_devices = OmegaConf.select(composed, "trainer.devices", default=1) not in (1, "1")
     if hydra_config.mode == RunMode.MULTIRUN and several_devices:
         _train_in_a_process_of_its_own(overrides, hydra_config.runtime.output_dir)
@@ -112,9 +112,12 @@ def _open_ended(argument: str) -> str:
     """`a.b=value` as Hydra's `++a.b=value`, which also takes options that no YAML file mentions.
 
     So nobody has to know which options those are, and a misspelt one reaches `config.check`, which
-    says what it should have been.
+    says what it should have been. And `~/...` becomes a path: a shell leaves it alone behind a `=`,
+    and Hydra's grammar has no such value.
     """
-    name, equals, _ = argument.partition("=")
+    name, equals, value = argument.partition("=")
+    if value.startswith("~"):
+        argument = f"{name}='{os.path.expanduser(value)}'"
     is_value = equals and name[:1].isalpha() and name.split(".")[0] not in {"hydra"}
     return f"++{argument}" if is_value and name not in _groups() else argument
 

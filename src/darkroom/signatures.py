@@ -94,7 +94,13 @@ def _accepts_name(name: str, value: Any) -> bool:
             return isinstance(value, list)
         case "None":
             return value is None
-    return True
+    if name in _OPEN or not name[0].isupper() or name.isupper():
+        return True
+    return not isinstance(value, bool | int | float | str)  # a class wants an object
+
+
+_OPEN = {"Any", "Sequence", "Iterable", "Mapping", "List", "Tuple", "Dict"}
+"""Names of annotations that look like classes of objects but take plain values."""
 
 
 def _signature(home: str, definition: ast.ClassDef) -> Signature:
