@@ -74,7 +74,7 @@ class Progress(Callback):
             if name.startswith("loss/")
         }
         self.bar.set_postfix(losses, refresh=False)
-        self.bar.update(system.images_seen - self.bar.n)
+        self.bar.update(min(system.images_seen, trainer.max_images) - self.bar.n)
 
     def on_train_end(self, trainer: Trainer, system: System) -> None:
         self.bar.close()
