@@ -20,10 +20,10 @@ smoke: $(READY)  ## go once through every part of a run, resuming included, in s
 	$(BIN)/python sample.py run=$(RUN)
 
 test: $(READY)  ## the fast tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(READY)  ## the tests that take minutes: learning, several processes, sweeps
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 lint: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff format --check .
