@@ -17,8 +17,10 @@ def git(folder, *arguments):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    (tmp_path / "provenance.py").touch()
     git(tmp_path, "init")
-    git(tmp_path, "commit", "--allow-empty", "-m", "first")
+    git(tmp_path, "add", "provenance.py")
+    git(tmp_path, "commit", "-m", "first")
     return tmp_path
 
 
@@ -37,6 +39,12 @@ def test_the_code_is_its_commit_and_whether_files_differed(checkout, dirty):
         (checkout / "new.py").touch()
     commit = git(checkout, "rev-parse", "HEAD").strip()
     assert provenance.manifest(0, [], "")["code"] == {"commit": commit, "dirty": dirty}
+
+
+def test_the_commit_of_somebody_elses_repository_is_not_ours(checkout, monkeypatch):
+    (checkout / "installed.py").touch()  # as in a virtual environment within a checkout
+    monkeypatch.setattr(provenance, "__file__", str(checkout / "installed.py"))
+    assert provenance.manifest(0, [], "")["code"] == {"commit": None, "dirty": None}
 
 
 def test_outside_a_checkout_the_code_is_unknown(tmp_path, monkeypatch):
