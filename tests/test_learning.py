@@ -107,6 +107,10 @@ def test_vae_bound_beats_the_mean_image_and_keeps_what_digit_it_was(tmp_path: Pa
     baseline = binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1).mean()
     print("bound", bound, "of the mean image", float(baseline))
     assert bound < baseline - 8  # nats per image
+    barely, _ = trained(tmp_path, *overrides, "trainer.max_images=64", "trainer.validate_every=64")
+    start = float(barely.trainer.callback_metrics["validation/negative_elbo"])
+    print("after one step", start)
+    assert bound < start - 50
 
     judge = Judge(data)
     rebuilt = to_pixels(system.reconstruct(to_float(data.held_out.pixels)).detach())

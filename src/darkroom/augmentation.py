@@ -4,25 +4,17 @@ import math
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 from torch.nn import functional
 
 from darkroom import randomness
-from darkroom.images import Images
+from darkroom.images import Counters, Images
 
 
 @runtime_checkable
 class Augmentation(Protocol):
     """A random change of images, drawn from (seed, epoch, index) for each image alone."""
 
-    def __call__(
-        self,
-        images: Images,
-        seed: int,
-        epoch: Int64[Tensor, " batch"],
-        index: Int64[Tensor, " batch"],
-    ) -> Images: ...
+    def __call__(self, images: Images, seed: int, epoch: Counters, index: Counters) -> Images: ...
 
 
 class HorizontalFlip:
@@ -40,13 +32,7 @@ class HorizontalFlip:
             raise ValueError(f"HorizontalFlip.probability={probability}: type a share from 0 to 1.")
         self.probability = probability
 
-    def __call__(
-        self,
-        images: Images,
-        seed: int,
-        epoch: Int64[Tensor, " batch"],
-        index: Int64[Tensor, " batch"],
-    ) -> Images:
+    def __call__(self, images: Images, seed: int, epoch: Counters, index: Counters) -> Images:
         draw = randomness.uniform(randomness.key(seed, "horizontal flip"), epoch, index)
         mirrored = (draw < self.probability)[:, None, None, None]
         return torch.where(mirrored, images.flip(3), images)
@@ -73,13 +59,7 @@ class Wobble:
                 raise ValueError(f"Wobble.{name}={value}: type a number from 0 on.")
         self.degrees, self.scale, self.shift = degrees, scale, shift
 
-    def __call__(
-        self,
-        images: Images,
-        seed: int,
-        epoch: Int64[Tensor, " batch"],
-        index: Int64[Tensor, " batch"],
-    ) -> Images:
+    def __call__(self, images: Images, seed: int, epoch: Counters, index: Counters) -> Images:
         purpose = randomness.key(seed, "wobble")
         draws = [2 * randomness.uniform(purpose + k, epoch, index) - 1 for k in range(4)]
         angle = draws[0] * math.radians(self.degrees)

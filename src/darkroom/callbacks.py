@@ -68,13 +68,14 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        losses = {
-            name.removeprefix("loss/"): f"{value:.3g}"
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith("loss/")
-        }
-        self.bar.set_postfix(losses, refresh=False)
-        self.bar.update(min(system.images_seen, trainer.max_images) - self.bar.n)
+        shown = self.bar.update(min(system.images_seen, trainer.max_images) - self.bar.n)
+        if shown:  # gathering the losses at every step would cost more than showing them
+            losses = {
+                name.removeprefix("loss/"): f"{value:.3g}"
+                for name, value in trainer.callback_metrics.items()
+                if name.startswith("loss/")
+            }
+            self.bar.set_postfix(losses, refresh=False)
 
     def on_train_end(self, trainer: Trainer, system: System) -> None:
         self.bar.close()

@@ -14,6 +14,7 @@ Latents = Float[Tensor, "batch latent_dim"]
 Logits = Float[Tensor, " batch"]
 PerImage = Float[Tensor, " batch"]  # one number for each image, never reduced
 Labels = Int64[Tensor, " batch"]
+Counters = Int64[Tensor, " batch"]  # what names an image's randomness
 Features = Float[Tensor, "batch features"]
 
 PIL_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
@@ -31,8 +32,8 @@ class Batch(NamedTuple):
 
     images: Pixels | Images
     labels: Labels
-    epochs: Int64[Tensor, " batch"]
-    indices: Int64[Tensor, " batch"]
+    epochs: Counters
+    indices: Counters
 
 
 def to_float(pixels: Pixels) -> Images:

@@ -43,10 +43,11 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
         The last quality measured (smaller is better), for sweeps; None if none was.
     """
     saved = checkpoint.find(run_dir) if composed.resume else None
+    content = checkpoint.read(saved) if saved else {}
     if saved is None:
         _refuse_taken(run_dir)
     else:
-        composed.resumed_at = checkpoint.read(saved)["images_seen"]
+        composed.resumed_at = content["images_seen"]
         if composed.resumed_at >= composed.trainer.max_images:
             print(
                 f"{run_dir} has seen {composed.resumed_at} of {composed.trainer.max_images} "
@@ -59,7 +60,7 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
     with randomness.initialisation(composed.seed):
         system: System = config.build(composed.model)
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
-        checkpoint.restore(system, checkpoint.read(saved), saved)
+        checkpoint.restore(system, content, saved)
     # nothing is written before training starts, so that a refused option leaves a run as it was
     begin = LambdaCallback(on_train_start=lambda *_: _begin(run_dir, composed, overrides, data))
     trainer: Trainer = config.build(

@@ -5,8 +5,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 RAMP_UP = 0.05  # of the images seen: the half-life while training is young
-
-
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
