@@ -1,0 +1,75 @@
+"""DICOM files of medical images, through pydicom, which the extra `medical` installs."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+
+def read(
+    content: bytes, window: tuple[float, float] | None, max_pixels: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The first frame, in the file's own units within its window, white for the largest value.
+
+    Args:
+        content: The file.
+        window: Centre and width in the units of the file, such as (40, 400) in Hounsfield units for
+            soft tissue; None for the first window that the file itself names, if any.
+        max_pixels: More are refused.
+
+    Returns:
+        Floats within 0..1 [height, width] if there is a window, else the numbers of the file, or
+        uint8 [height, width, 3] if it is in colour. And the facts of `decoding.Decoded`.
+
+    Raises:
+        ValueError: If pydicom, or a decoder that it needs, is missing.
+
+    Source: DICOM PS3.3 C.11.2.1.2 (linear window).
+    """
+    try:
+        import pydicom
+        from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+    except ImportError as error:
+        raise ValueError("DICOM needs pydicom: pip install 'darkroom[medical]'") from error
+    dataset = pydicom.dcmread(BytesIO(content), force=True)
+    if "Rows" not in dataset or "Columns" not in dataset:
+        raise ValueError("this DICOM file holds no image")
+    height, width = int(dataset.Rows), int(dataset.Columns)
+    if height * width > max_pixels:
+        raise ValueError(f"{width}x{height} pixels are more than {max_pixels:,}")
+    frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    try:
+        values = pixel_array(dataset, index=0)
+    except (NotImplementedError, RuntimeError) as error:  # no decoder for this compression
+        raise ValueError(
+            f"{str(error).splitlines()[0]} (pip install 'darkroom[medical]' has more decoders)"
+        ) from error
+    facts = {
+        "format": "DICOM",
+        "mode": dataset.PhotometricInterpretation,
+        "width": width,
+        "height": height,
+        "highest": values.max().item(),
+        "animated": frames > 1,
+    }
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        values = apply_color_lut(values, dataset)
+        return (values >> 8).astype(np.uint8) if values.dtype == np.uint16 else values, facts
+    if values.ndim == 3:
+        shift = int(dataset.BitsStored) - 8
+        return (values >> max(shift, 0)).astype(np.uint8), facts
+    values = apply_modality_lut(values, dataset)
+    if window is None and "WindowCenter" in dataset:
+        window = float(_first(dataset.WindowCenter)), float(_first(dataset.WindowWidth))
+    if window is not None:
+        centre, span = window
+        values = ((values - (centre - 0.5)) / max(span - 1, 1e-6) + 0.5).clip(0, 1)
+    elif "VOILUTSequence" in dataset:
+        values = apply_voi_lut(values, dataset)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":  # there, 0 is white
+        values = 1 - values if window is not None else values.max() - values
+    return values.astype(np.float64), facts
+
+
+def _first(value: Any) -> Any:
+    return value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value
