@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from darkroom.intake import dicom
 from darkroom.intake.sources import DICOM_SUFFIXES
@@ -15,6 +15,7 @@ from darkroom.intake.sources import DICOM_SUFFIXES
 ValueRange = Literal["full", "percentile"]
 PERCENTILES = 0.5, 99.5
 MAX_PIXELS = 90_000_000  # a larger picture is taken for a decompression bomb
+FORMATS = "PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "TGA", "PPM"  # no EPS: it runs code
 SPARE = 3  # a JPEG is decoded at this multiple of the target or more: no difference is seen
 
 
@@ -62,7 +63,7 @@ def decode(
         return Decoded(Image.fromarray(values if colour else _to_bytes(values, value_range)), facts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about metadata that nobody asked for
-        with Image.open(BytesIO(content)) as opened:
+        with _opened(content) as opened:
             facts = {
                 "format": opened.format,
                 "mode": opened.mode,
@@ -80,9 +81,18 @@ def decode(
         facts["width"], facts["height"] = facts["height"], facts["width"]
     if upright.mode.startswith(("I", "F")):
         values = np.asarray(upright)
+        if facts["format"] == "PPM" and upright.mode == "I":  # Pillow scaled it to 0..65535
+            values = values.astype(np.uint16)
         facts["highest"] = values.max().item()
         return Decoded(Image.fromarray(_to_bytes(values, value_range)), facts)
     return Decoded(_plain(upright), facts)
+
+
+def _opened(content: bytes) -> Image.Image:
+    try:
+        return Image.open(BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError as error:  # its text is an address in memory
+        raise ValueError(f"it is no whole image of a known kind: {', '.join(FORMATS)}") from error
 
 
 def _check_size(width: int, height: int) -> None:

@@ -42,14 +42,14 @@ def read(
         values = pixel_array(dataset, index=0)
     except (NotImplementedError, RuntimeError) as error:  # no decoder for this compression
         raise ValueError(
-            f"{str(error).splitlines()[0]} (pip install 'darkroom[medical]' has more decoders)"
+            f"{' '.join(str(error).split())} (pip install 'darkroom[medical]' has more decoders)"
         ) from error
     facts = {
         "format": "DICOM",
         "mode": dataset.PhotometricInterpretation,
         "width": width,
         "height": height,
-        "highest": values.max().item(),
+        "highest": values.max().item() if values.dtype.itemsize > 1 else None,
         "animated": frames > 1,
     }
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
@@ -59,7 +59,7 @@ def read(
         shift = int(dataset.BitsStored) - 8
         return (values >> max(shift, 0)).astype(np.uint8), facts
     values = apply_modality_lut(values, dataset)
-    if window is None and "WindowCenter" in dataset:
+    if window is None and all(dataset.get(f"Window{what}") for what in ("Center", "Width")):
         window = float(_first(dataset.WindowCenter)), float(_first(dataset.WindowWidth))
     if window is not None:
         centre, span = window

@@ -9,6 +9,7 @@ read; what does not fit, or whose pixels are not those that were written, is mad
 
 import json
 import math
+import mmap
 import os
 import shutil
 import signal
@@ -81,11 +82,24 @@ class Pack:
     reading: Reading
     records: list[Record]
 
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """The images in some rows, uint8 [rows, channels, height, width]; those in error are black.
+
+        Only these are read. The pages of the map are given back at once, so that the memory of the
+        process does not grow with the pack; the system keeps them in its cache as long as it can.
+        """
+        images = np.frombuffer(self._map, np.uint8).reshape(-1, *self.reading.shape)[rows]
+        self._map.madvise(mmap.MADV_DONTNEED)
+        return images
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the map, which every process opens for itself."""
+        return {key: value for key, value in vars(self).items() if key != "_map"}
+
     @cached_property
-    def pixels(self) -> np.ndarray:
-        """All images, uint8 [files, channels, height, width]; those in error are black."""
-        shape = (len(self.records), *self.reading.shape)
-        return np.memmap(self.folder / "pixels.u8", np.uint8, mode="r", shape=shape)
+    def _map(self) -> mmap.mmap:
+        with (self.folder / "pixels.u8").open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     @property
     def errors(self) -> dict[str, str]:
@@ -114,14 +128,21 @@ def packed(
     Raises:
         ValueError: If a worker dies, or the disk is full.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     key = _key(entries, reading)
-    with FileLock(f"{folder}.lock"):
-        pack = _load(folder, reading, key)
-        if pack is None:
-            _build(source, entries, reading, folder, key, workers or os.cpu_count() or 1)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
             pack = _load(folder, reading, key)
-            assert pack is not None, "what was just written can be read"
+            if pack is None:
+                _build(source, entries, reading, folder, key, workers or os.cpu_count() or 1)
+                pack = _load(folder, reading, key)
+                assert pack is not None, "what was just written can be read"
+    except OSError as error:
+        raise ValueError(
+            f"data.packs={folder.parent}: {error.strerror or error}. The pack needs "
+            f"{len(entries) * math.prod(reading.shape) / 2**20:,.0f} MiB there; what is done is "
+            "kept. Make room or type data.packs=<another folder>, and start again."
+        ) from error
     return pack
 
 
@@ -217,7 +238,7 @@ def _read_index(folder: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any
             lines.append(json.loads(line))
     except (OSError, ValueError):
         pass
-    return (lines[0], lines[1:]) if lines else (None, [])
+    return (lines[0], lines[1:]) if lines and isinstance(lines[0], dict) else (None, [])
 
 
 def _build(
@@ -236,34 +257,27 @@ def _build(
     done = _continued(partial, header, reading)
     missing = [first for first in range(0, len(entries), per_block) if first not in done]
     jobs = [(entries[first : first + per_block], first) for first in missing]
-    try:
-        if not done:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            index.write_text(_lines([header]), encoding="utf-8")
-            with pixels.open("wb") as file:
-                file.truncate(len(entries) * row_bytes)
-        bar = tqdm(
-            desc=f"decoding into {folder}",
-            total=len(entries),
-            initial=len(entries) - sum(len(chunk) for chunk, _ in jobs),
-            unit=" files",
-            mininterval=0.5,
-        )
-        with index.open("a", encoding="utf-8") as file, bar:
-            for block in _blocks_done(source, jobs, reading, pixels, workers):
-                file.write(_lines([block]))
-                file.flush()
-                bar.update(len(block["records"]))
-        _finish(partial, header)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    except OSError as error:
-        raise ValueError(
-            f"data.packs={folder.parent}: {error.strerror or error}. The pack needs "
-            f"{len(entries) * row_bytes / 2**20:,.0f} MiB there; what is done is kept. Make room "
-            "or type data.packs=<another folder>, and start again."
-        ) from error
+    if not done:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        index.write_text(_lines([header]), encoding="utf-8")
+        with pixels.open("wb") as file:
+            file.truncate(len(entries) * row_bytes)
+    bar = tqdm(
+        desc=f"decoding into {folder}",
+        total=len(entries),
+        initial=len(entries) - sum(len(chunk) for chunk, _ in jobs),
+        unit=" files",
+        mininterval=0.5,
+    )
+    with index.open("a", encoding="utf-8") as file, bar:
+        for block in _blocks_done(source, jobs, reading, pixels, workers):
+            file.write(_lines([block]))
+            file.flush()
+            bar.update(len(block["records"]))
+    _finish(partial, header)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
 
 
 def _continued(partial: Path, header: dict[str, Any], reading: Reading) -> set[int]:
@@ -311,11 +325,11 @@ def _blocks_done(
         return
     # spawn: a forked copy of a process with threads can hang; the workers import no torch
     with ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupts) as pool:
-        futures = [
-            pool.submit(_decode_block, source, chunk, first, reading, pixels)
-            for chunk, first in jobs
-        ]
         try:
+            futures = [
+                pool.submit(_decode_block, source, chunk, first, reading, pixels)
+                for chunk, first in jobs
+            ]
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
@@ -16,6 +16,7 @@ SUFFIXES = frozenset(
 )
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 MAX_BYTES = 1 << 30  # a larger file is no picture, or a zip bomb
+HEAD_BYTES = 132  # DICOM says so in the last four of them
 
 
 @dataclass(frozen=True, order=True)
@@ -48,6 +49,7 @@ class Listing:
     ignored: Counter[str] = field(default_factory=Counter)
 
 
+@runtime_checkable
 class Source(Protocol):
     """Files by name. It travels to worker processes, so it is small and can be pickled."""
 
@@ -103,7 +105,11 @@ class Directory:
                 path = Path(item.path)
                 if item.name.startswith("."):
                     continue
-                if item.is_dir():
+                try:
+                    below = item.is_dir()
+                except OSError:  # a link to itself
+                    below = False
+                if below:
                     walk(path)
                 else:
                     self._note(path, listing)
@@ -145,12 +151,24 @@ class Archive:
         for member in self._members():
             name = member.filename
             parts = PurePosixPath(name.replace("\\", "/")).parts
-            if member.is_dir() or any(part.startswith((".", "__MACOSX")) for part in parts):
+            unseen = not parts or any(part.startswith((".", "__MACOSX")) for part in parts)
+            if unseen or member.is_dir():
                 if ".." in parts:
                     listing.refused[name] = "leads out of the archive"
-            elif parts[0] == "/":
+            elif parts[0].startswith("/"):
                 listing.refused[name] = "leads out of the archive"
-            elif not _may_be_image(name, partial(_zip_head, self.path, name)):
+            else:
+                self._note(member, listing)
+        listing.entries.sort()
+        return listing
+
+    def read(self, name: str) -> bytes:
+        return _member(self.path, name)
+
+    def _note(self, member: zipfile.ZipInfo, listing: Listing) -> None:
+        name = member.filename
+        try:
+            if not _may_be_image(name, partial(_member, self.path, name, HEAD_BYTES)):
                 listing.ignored[PurePosixPath(name).suffix.lower()] += 1
             elif member.flag_bits & 1:
                 listing.refused[name] = "is encrypted"
@@ -158,14 +176,8 @@ class Archive:
                 listing.refused[name] = f"is larger than {MAX_BYTES >> 20} MiB"
             else:
                 listing.entries.append(Entry(name, member.file_size, member.CRC))
-        listing.entries.sort()
-        return listing
-
-    def read(self, name: str) -> bytes:
-        try:
-            return _opened(self.path).read(name)
-        except (zipfile.BadZipFile, KeyError, NotImplementedError) as error:
-            raise OSError(str(error)) from error
+        except OSError as error:  # no ending, and its first bytes cannot be read
+            listing.refused[name] = str(error)
 
     def _members(self) -> Iterator[zipfile.ZipInfo]:
         try:
@@ -177,19 +189,32 @@ class Archive:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path) -> zipfile.ZipFile:
+def _opened(path: Path, stamp: tuple[int, int]) -> zipfile.ZipFile:
     """Open in each process for as long as it works on it: the list of members is read once."""
     return zipfile.ZipFile(path)
 
 
+def _member(path: Path, name: str, most: int | None = None) -> bytes:
+    """The content of a member of a .zip, or its first bytes.
+
+    Raises:
+        OSError: If it is damaged, encrypted or missing.
+    """
+    about = path.stat()
+    try:
+        opened = _opened(path, (about.st_size, about.st_mtime_ns))
+        # never more than it claims to hold: without a number, zipfile unpacks a bomb's GiB first
+        with opened.open(name) as file:
+            return file.read(opened.getinfo(name).file_size if most is None else most)
+    except OSError:
+        raise
+    except Exception as error:  # of zipfile, zlib, lzma: they have no common one
+        raise OSError(str(error) or type(error).__name__) from error
+
+
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(132)
-
-
-def _zip_head(path: Path, name: str) -> bytes:
-    with _opened(path).open(name) as file:
-        return file.read(132)
+        return file.read(HEAD_BYTES)
 
 
 def _may_be_image(name: str, head: Callable[[], bytes]) -> bool:

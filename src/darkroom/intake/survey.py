@@ -63,9 +63,12 @@ def survey(
 
     Returns:
         None if none of them can be read.
+
+    Raises:
+        ValueError: If the answer cannot be kept.
     """
-    chosen = [entries[k * len(entries) // LOOKED_AT] for k in range(LOOKED_AT)]
-    chosen = sorted(set(chosen))
+    places = {k * len(entries) // LOOKED_AT for k in range(LOOKED_AT)} if entries else set()
+    chosen = [entries[place] for place in sorted(places)]
     question = [VERSION, repr(reading), [[e.name, e.size, e.stamp] for e in chosen]]
     key = blake2b(json.dumps(question).encode(), digest_size=8).hexdigest()
     kept = cache / f"survey-{key}.json"
@@ -74,8 +77,7 @@ def survey(
         records = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         records = [read_or_explain(source, entry.name, reading, None)[1] for entry in chosen]
-        cache.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json.dumps(records))
+        _keep(kept, records)
     good = [record for record in records if "error" not in record]
     if not good:
         return None
@@ -84,3 +86,14 @@ def survey(
         coloured=sum(r["coloured"] for r in good) / len(good),
         alpha=sum(r["alpha"] for r in good) / len(good),
     )
+
+
+def _keep(path: Path, records: list[Record]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(records))
+    except OSError as error:
+        raise ValueError(
+            f"data.packs={path.parent}: {error.strerror or error}. Make room or type "
+            "data.packs=<another folder>."
+        ) from error
