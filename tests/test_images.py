@@ -1,10 +1,29 @@
+import inspect
+
 import pytest
 import torch
 from PIL import Image
 
-from darkroom.images import save_png, tile, to_float, to_pixels, visible_scale
+from darkroom.images import save_png, sides, tile, to_float, to_pixels, visible_scale
 
 ALL_VALUES = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "height_width"), [(64, (64, 64)), ([48, 64], (48, 64)), ((17, 40), (17, 40))]
+)
+def test_a_resolution_is_one_side_of_a_square_or_height_and_width(resolution, height_width):
+    assert sides(resolution) == height_width
+
+
+@pytest.mark.parametrize(
+    "resolution",
+    [[], [32], [48, 64, 3], True, [48, True], 64.0, [48, 64.0], "64", ["48", "64"], None],
+)
+def test_any_other_resolution_is_refused_with_a_remedy(resolution):
+    with pytest.raises(ValueError, match=r"type one side such as 64, or \[height,width\]") as error:
+        inspect.unwrap(sides)(resolution)  # without the tests' type checker, which would be first
+    assert str(error.value).startswith(f"data.resolution={resolution}: ")
 
 
 def test_floats_span_minus_one_to_one():

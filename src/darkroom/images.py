@@ -1,5 +1,6 @@
 """The vocabulary: what an image is here, and the only two ways between pixels and floats."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,22 @@ class Batch(NamedTuple):
     labels: Labels
     epochs: Counters
     indices: Counters
+
+
+def sides(resolution: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width in pixels; a single number is the side of a square.
+
+    Raises:
+        ValueError: If it is neither one whole number nor two.
+    """
+    pair = resolution if isinstance(resolution, Sequence) else (resolution, resolution)
+    if [type(side) for side in pair] != [int, int]:  # exactly: True is an int too
+        raise ValueError(
+            f"data.resolution={resolution}: type one side such as 64, or [height,width] such as "
+            "[48,64]."
+        )
+    height, width = pair
+    return height, width
 
 
 def to_float(pixels: Pixels) -> Images:

@@ -72,8 +72,11 @@ def _accepts_generic(outer: str, inner: ast.expr, value: Any) -> bool:
         case "Union":
             return any(accepts(option, value) for option in options)
         case "Literal":
-            return value in [o.value for o in options if isinstance(o, ast.Constant)]
-        case "tuple" | "Tuple" | "list" | "List" | "Sequence" | "Iterable":
+            constants = [o.value for o in options if isinstance(o, ast.Constant)]
+            return (type(value), value) in [(type(c), c) for c in constants]  # True == 1 == 1.0
+        case "list" | "List" | "Sequence" | "Iterable":
+            return isinstance(value, list) and all(accepts(inner, item) for item in value)
+        case "tuple" | "Tuple":
             return isinstance(value, list)
         case "dict" | "Dict" | "Mapping":
             return isinstance(value, dict)

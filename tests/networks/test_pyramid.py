@@ -19,7 +19,24 @@ def pyramid(resolution=64, channels=1, width=64):
         (256, (64, 128, 256, 512, 512, 512), 4, 4, slice(0, 256)),
     ],
 )
-def test_a_resolution_is_divided_into_levels(resolution, widths, smallest, remaining, crop):
+def test_a_square_is_divided_into_levels(resolution, widths, smallest, remaining, crop):
+    for levels in map(pyramid, (resolution, [resolution, resolution])):
+        assert levels.widths == widths
+        assert levels.smallest == (smallest, smallest)
+        assert levels.remaining == (remaining, remaining)
+        assert levels.crop == (crop, crop)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "widths", "smallest", "remaining", "crop"),
+    [
+        ([48, 64], (64, 128, 256), (6, 8), (6, 8), (slice(0, 48), slice(0, 64))),
+        ([64, 48], (64, 128, 256), (8, 6), (8, 6), (slice(0, 64), slice(0, 48))),
+        ([17, 40], (64, 128), (5, 10), (4, 10), (slice(1, 18), slice(0, 40))),
+        ([16, 129], (64, 128), (4, 33), (4, 32), (slice(0, 16), slice(1, 130))),
+    ],
+)
+def test_the_shorter_side_tells_the_levels(resolution, widths, smallest, remaining, crop):
     levels = pyramid(resolution)
     assert levels.widths == widths
     assert (levels.smallest, levels.remaining, levels.crop) == (smallest, remaining, crop)
@@ -29,6 +46,8 @@ def test_a_resolution_is_divided_into_levels(resolution, widths, smallest, remai
     ("options", "message"),
     [
         ({"resolution": 15}, r"resolution=15 .*Type data\.resolution=16"),
+        ({"resolution": [15, 40]}, r"resolution=\[15, 40\] .*Type data\.resolution=\[16,40\]"),
+        ({"resolution": [40, 15]}, r"resolution=\[40, 15\] .*Type data\.resolution=\[40,16\]"),
         ({"channels": 0}, r"channels=0.*Type data\.channels=3"),
         ({"channels": 5}, r"channels=5.*Type data\.channels=3"),
         ({"width": 0}, "width=0: type a width"),

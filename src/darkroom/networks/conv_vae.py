@@ -4,6 +4,9 @@ Source: Kingma and Welling 2013, arXiv 1312.6114. Group norm rather than batch n
 image's terms depend on that image alone, and two devices give what one device gives.
 """
 
+import math
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from darkroom.images import Images, Latents
@@ -19,7 +22,7 @@ class ConvVAE(nn.Module):
     At 64x64x1, latent_dim 64, width 32: 2,170,561 parameters.
 
     Args:
-        resolution: Side of the image in pixels, at least 16.
+        resolution: Side of the image in pixels, or height and width; at least 16.
         channels: Channels of the image, 1 to 4.
         latent_dim: Length of the latent vector.
         width: Channels at the first level; they double downwards, up to 8 * width.
@@ -29,7 +32,11 @@ class ConvVAE(nn.Module):
     """
 
     def __init__(
-        self, resolution: int, channels: int, latent_dim: int = 64, width: int = 32
+        self,
+        resolution: int | Sequence[int],
+        channels: int,
+        latent_dim: int = 64,
+        width: int = 32,
     ) -> None:
         super().__init__()
         pyramid = Pyramid("model.network", resolution, channels, width)
@@ -62,7 +69,7 @@ class _Encoder(nn.Module):
         for wide in pyramid.widths:
             layers += [nn.Conv2d(channels, wide, 4, stride=2, padding=1), *_activation(wide)]
             channels = wide
-        layers += [nn.Flatten(), nn.Linear(channels * pyramid.remaining**2, outputs)]
+        layers += [nn.Flatten(), nn.Linear(channels * math.prod(pyramid.remaining), outputs)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Images) -> Tensor:
@@ -74,10 +81,9 @@ class _Decoder(nn.Module):
         super().__init__()
         *widths, first = pyramid.widths
         self.crop = pyramid.crop
-        side = pyramid.smallest
         layers: list[nn.Module] = [
-            nn.Linear(latent_dim, first * side**2),
-            nn.Unflatten(1, (first, side, side)),
+            nn.Linear(latent_dim, first * math.prod(pyramid.smallest)),
+            nn.Unflatten(1, (first, *pyramid.smallest)),
             *_activation(first),
         ]
         for narrow in reversed(widths):
@@ -90,7 +96,7 @@ class _Decoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latents: Latents) -> Tensor:
-        return self.layers(latents)[:, :, self.crop, self.crop]
+        return self.layers(latents)[:, :, *self.crop]
 
 
 def _activation(width: int) -> list[nn.Module]:

@@ -4,6 +4,8 @@ Source: Radford, Metz and Chintala 2015, arXiv 1511.06434, in the widths of the 
 keep PyTorch's default initialisation, as in the article.
 """
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from darkroom.images import Images, Labels, Latents, Logits
@@ -13,11 +15,11 @@ from darkroom.networks.pyramid import Pyramid
 class DCGANGenerator(nn.Module):
     """Transposed convolutions from a latent vector up to an image; tanh at the end.
 
-    At 64x64x1, latent_dim 100, width 64: 3,574,656 parameters. Resolutions that are no power of two
-    times 4..7 are drawn on the next larger canvas and cropped at its centre.
+    At 64x64x1, latent_dim 100, width 64: 3,574,656 parameters. Sides that doubling does not
+    meet exactly are drawn on the next larger canvas and cropped at its centre.
 
     Args:
-        resolution: Side of the image in pixels, at least 16.
+        resolution: Side of the image in pixels, or height and width; at least 16.
         channels: Channels of the image, 1 to 4.
         latent_dim: Length of the latent vector.
         width: Channels at the last level below the image; they double downwards, up to 8 * width.
@@ -27,7 +29,11 @@ class DCGANGenerator(nn.Module):
     """
 
     def __init__(
-        self, resolution: int, channels: int, latent_dim: int = 100, width: int = 64
+        self,
+        resolution: int | Sequence[int],
+        channels: int,
+        latent_dim: int = 100,
+        width: int = 64,
     ) -> None:
         super().__init__()
         pyramid = Pyramid("model.generator", resolution, channels, width)
@@ -54,7 +60,7 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
         canvas = self.layers(latents[:, :, None, None])
-        return canvas[:, :, self.crop, self.crop]
+        return canvas[:, :, *self.crop]
 
 
 class DCGANDiscriminator(nn.Module):
@@ -64,7 +70,7 @@ class DCGANDiscriminator(nn.Module):
     take logits, which is the same function without its overflow.
 
     Args:
-        resolution: Side of the image in pixels, at least 16.
+        resolution: Side of the image in pixels, or height and width; at least 16.
         channels: Channels of the image, 1 to 4.
         width: Channels at the first level; they double downwards, up to 8 * width.
 
@@ -72,7 +78,7 @@ class DCGANDiscriminator(nn.Module):
         ValueError: If the resolution or the number of channels cannot be judged.
     """
 
-    def __init__(self, resolution: int, channels: int, width: int = 64) -> None:
+    def __init__(self, resolution: int | Sequence[int], channels: int, width: int = 64) -> None:
         super().__init__()
         pyramid = Pyramid("model.discriminator", resolution, channels, width)
         previous, *widths = pyramid.widths
