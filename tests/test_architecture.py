@@ -1,6 +1,8 @@
 """Which room a line of code lives in: the import table, and what nobody may do anywhere."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,8 +22,10 @@ MAY_IMPORT = {
     "objectives": "images objectives",
     "metrics": "images metrics",
     "sampling": "images randomness",
-    "data": "images randomness augmentation data",
+    "intake": "intake",
+    "data": "images randomness augmentation intake data",
     "data.datamodule": "images randomness augmentation data lightning",
+    "data.own": "images intake data lightning",
     "systems": "images randomness networks objectives systems lightning",
     "loggers": "lightning",
     "trainer": "images data systems checkpoint lightning",
@@ -33,6 +37,7 @@ MAY_IMPORT = {
     "cli": "config verbs hydra omegaconf",
 }
 FRAMEWORKS = {"lightning", "hydra", "omegaconf"}
+WITHOUT_TORCH = {"intake"}  # processes begin with these, and torch alone takes seconds
 NO_ROOM = {"utils", "common", "base", "helpers", "core", "misc"}
 
 DRAWS = """
@@ -72,6 +77,9 @@ def wrong_arrows(module: str, source: str) -> list[str]:
         arrow = f"darkroom.{second}" if first == "darkroom" else first
         if (first == "darkroom" or first in FRAMEWORKS) and arrow not in allowed:
             found.append(name)
+    torch = ("torch", "torchvision", "torchmetrics")
+    if module.split(".")[0] in WITHOUT_TORCH:
+        found += [name for name in imports(module, source) if name.split(".")[0] in torch]
     return found
 
 
@@ -122,6 +130,15 @@ def test_modules_import_only_what_the_table_allows() -> None:
     assert {module: arrows for module, arrows in wrong.items() if arrows} == {}
 
 
+def test_a_process_that_decodes_images_imports_no_framework() -> None:
+    rooms = sorted(module for module in SOURCES if module.startswith("intake."))
+    names = ", ".join(f"darkroom.{module.removesuffix('.__init__')}" for module in rooms)
+    heavy = ("torch", "torchvision", "lightning", "hydra", "omegaconf")
+    script = f"import sys, {names}; print(*sys.modules.keys() & {heavy})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr) == ([], "")
+
+
 def test_every_row_of_the_table_is_a_room_that_exists() -> None:
     assert set(MAY_IMPORT) <= {*SOURCES, *(module.split(".")[0] for module in SOURCES)}
 
@@ -156,6 +173,14 @@ def test_no_checkpoint_may_run_code() -> None:
         ("networks.dcgan", "if TYPE_CHECKING:\n    from omegaconf import DictConfig"),
         ("networks.dcgan", "def forward(x):\n    from darkroom import config"),
         ("data.stream", "import lightning"),
+        ("intake.pack", "import torch"),
+        ("intake.pack", "def images():\n    from torch.utils import data"),
+        ("intake.pack", "import torchvision"),
+        ("intake.pack", "import omegaconf"),
+        ("intake.pack", "from darkroom.images import sides"),
+        ("intake.pack", "from darkroom import randomness"),
+        ("data.division", "from darkroom.intake.pack import Pack\nimport lightning"),
+        ("images", "from darkroom.intake.fitting import MODES"),
         ("trainer", "import hydra"),
         ("callbacks", "from darkroom.networks import DCGANGenerator"),
         ("verbs", "from hydra.utils import instantiate"),

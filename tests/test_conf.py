@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from darkroom import config
 from darkroom.cli import CONF
 from darkroom.data import ImageData
+from darkroom.images import sides
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 from tests.composed import composed
@@ -69,13 +70,18 @@ def test_a_choice_composes_without_problems(verb: str, group: str, option: str) 
 def test_any_model_draws_images_as_any_data_has_them(model: str, data: str) -> None:
     tree = choose("train", f"model={model}", f"data={data}")
     assert config.problems(tree) == []
-    assert drawn_by(tree) == (2, tree.data.channels, tree.data.resolution, tree.data.resolution)
+    if tree.data.resolution == "auto":
+        tree.data.resolution, tree.data.channels = [24, 16], 4  # as the data settles it
+    assert drawn_by(tree) == (2, tree.data.channels, *sides(tree.data.resolution))
 
 
 @pytest.mark.parametrize("model", options("model"))
 def test_the_model_follows_what_is_asked_of_the_data(model: str) -> None:
     tree = choose("train", f"model={model}", "data.resolution=24", "data.channels=3")
     assert drawn_by(tree) == (2, 3, 24, 24)
+    tree = choose("train", f"model={model}", "data.resolution=[16,24]", "data.channels=4")
+    assert config.problems(tree) == []
+    assert drawn_by(tree) == (2, 4, 16, 24)
 
 
 @pytest.mark.parametrize("data", options("data"))
@@ -83,7 +89,10 @@ def test_data_builds(data: str) -> None:
     tree = choose("train", f"data={data}")
     images = config.build(tree.data)
     assert isinstance(images, ImageData)
-    assert images.resolution == tree.data.resolution
+    numbers = [images.resolution, images.channels]
+    for asked, number in zip([tree.data.resolution, tree.data.channels], numbers, strict=True):
+        assert asked in (number, "auto")
+        assert isinstance(number, int)
 
 
 def test_the_seed_of_the_run_is_the_seed_of_everything() -> None:

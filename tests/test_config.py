@@ -47,7 +47,11 @@ def default() -> DictConfig:
         ("logger.table.zzz=9", "logger.table takes no 'zzz'. It takes: resumed_at, save_dir."),
         ("data.batch_size=many", "data.batch_size: expected int, got 'many'."),
         ("data.batch_size=1.5", "data.batch_size: expected int, got 1.5."),
-        ("data.resident=1", "data.resident: expected bool, got 1."),
+        ("data.resident=1", "data.resident: expected bool | Literal['auto'], got 1."),
+        (
+            "data.resolution=auto",  # only of your own images
+            "data.resolution: expected int | Sequence[int], got 'auto'.",
+        ),
         ("data.limit=all", "data.limit: expected int | None, got 'all'."),
         (
             "data.augmentation=flip",
@@ -68,6 +72,50 @@ def default() -> DictConfig:
 )
 def test_a_mistake_is_named_and_so_is_the_remedy(override: str, problem: str) -> None:
     assert config.problems(composed("train", override)) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("data.rot=x", "data takes no 'rot'. Did you mean 'root'?"),
+        ("data.max_brokn=0.5", "data takes no 'max_brokn'. Did you mean 'max_broken'?"),
+        ("data.batchsize=9", "data takes no 'batchsize'. Did you mean 'batch_size'?"),
+        (
+            "data.fit=croop",
+            "data.fit: expected Literal['crop', 'pad', 'stretch'], got 'croop'.",
+        ),
+        (
+            "data.on_error=ignore",
+            "data.on_error: expected Literal['skip', 'raise'], got 'ignore'.",
+        ),
+        ("data.channels=all", "data.channels: expected int | Literal['auto'], got 'all'."),
+        (
+            "data.resolution=best",
+            "data.resolution: expected int | Sequence[int] | Literal['auto'], got 'best'.",
+        ),
+        ("data.window=40", "data.window: expected Sequence[float] | None, got 40."),
+        ("data.max_broken=few", "data.max_broken: expected float, got 'few'."),
+        ("data.background=0", "data.background: expected str, got 0."),
+        ("data.columns=file", "data.columns: expected Mapping[str, str] | None, got 'file'."),
+        (
+            "model.generator.resolution=auto",
+            "model.generator.resolution: expected int | Sequence[int], got 'auto'.",
+        ),
+    ],
+)
+def test_a_mistake_about_ones_own_images_is_named(override: str, problem: str) -> None:
+    found = config.problems(composed("train", "data=folder", "data.root=x", override))
+    # what the model takes from the data is wrong with it
+    assert [each for each in found if not each.endswith(problem.rpartition(", ")[2])] == []
+    assert found[0] == problem
+
+
+def test_what_the_data_will_settle_counts_as_settled_for_all_that_follows_it() -> None:
+    tree = composed("train", "data=folder", "data.root=x", "model=vae")
+    assert (tree.data.resolution, tree.data.channels) == ("auto", "auto")
+    assert config.problems(tree) == []
+    assert (tree.data.resolution, tree.data.channels) == ("auto", "auto")
+    assert (tree.model.network.resolution, tree.model.network.channels) == ("auto", "auto")
 
 
 def conf_with_experiment(folder: Path, text: str) -> Path:
@@ -138,7 +186,12 @@ def test_an_observer_can_be_left_out(name: str) -> None:
         "darkroom.callbacks.Path",
         "darkroom.data.datamodule.DataLoader",
         "darkroom.checkpoint.load",
-        "darkroom.data.datasets.folder",  # a function of an allowed module
+        "darkroom.data.own.Path",
+        "darkroom.data.own.Pack",
+        "darkroom.data.own.Entry",
+        "darkroom.intake.pack.Pack",
+        "darkroom.intake.sources.Directory",
+        "darkroom.data.datasets.idx",  # a function of an allowed module
     ],
 )
 def test_a_config_can_name_only_classes_of_the_allow_list(target: str, default: DictConfig) -> None:

@@ -37,7 +37,7 @@ def drawer():
     return Drawer()
 
 
-def no_images():
+def no_images(n):
     raise AssertionError("this drawing needs no held-out images")
 
 
@@ -90,11 +90,17 @@ def test_slerp_goes_from_one_end_to_the_other_in_equal_angles_on_the_sphere():
 
 def test_a_reconstruction_follows_its_original():
     held_out = torch.randint(0, 256, (5, 1, 16, 16), dtype=torch.uint8)
-    sheet = Reconstruction(n=3, columns=6)(Rebuilder(), lambda: held_out, batch_size=2)
+    sheet = Reconstruction(n=3, columns=6)(Rebuilder(), lambda n: held_out[:n], batch_size=2)
     assert torch.equal(sheet.pixels[0::2], held_out[:3])
     assert torch.equal(sheet.pixels[1::2], 255 - held_out[:3])
     assert sheet.names[2:4] == ("000001-real", "000001-rebuilt")
     assert (len(sheet.names), sheet.columns) == (6, 6)
+
+
+def test_only_as_many_held_out_images_are_rebuilt_as_there_are():
+    held_out = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
+    sheet = Reconstruction(n=5)(Rebuilder(), lambda n: held_out[:n])
+    assert len(sheet.pixels) == len(sheet.names) == 4
 
 
 def test_a_model_without_encoder_is_told_what_it_can_draw(drawer):

@@ -1,13 +1,21 @@
 import gzip
+import pickle
 import struct
+from hashlib import blake2b
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2 import functional as transforms
 
+from darkroom import randomness
 from darkroom.data import datasets
-from darkroom.data.datasets import ArraySet, with_channels
+from darkroom.data.datasets import ArraySet, PackedSet, with_channels
+from darkroom.intake.pack import Pack, Reading
 
 IMAGES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 LABELS = np.array([2, 0, 1], dtype=np.uint8)
@@ -18,15 +26,46 @@ def idx_bytes(array):
     return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
 
 
-def save(path, colour, mode="RGB", size=(16, 16), **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path, **options)
-
-
 def random_pixels(channels, n=2, side=6):
     generator = torch.Generator().manual_seed(channels)
     shape = (n, channels, side, side)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+class Both(NamedTuple):
+    """The same images, in memory and in a pack."""
+
+    memory: ArraySet
+    disk: PackedSet
+
+
+def pack_of(folder, shape, number):
+    """A pack of black images that takes no time to make, and no room on the disk."""
+    with (folder / "pixels.u8").open("wb") as file:
+        file.truncate(number * prod(shape))
+    pack = Pack(folder, Reading(shape[1:], shape[0]), [])
+    labels = torch.zeros(number, dtype=torch.long)
+    return PackedSet(pack, torch.arange(number), [""] * number, labels)
+
+
+@pytest.fixture
+def both(tmp_path):
+    pixels, labels, names = random_pixels(3, n=5), torch.tensor([0, 1, 2, 0, 2]), ("a", "b", "c")
+    rows = torch.tensor([6, 1, 2, 0, 4])  # as if row 3 and 5 could not be read
+    content = np.zeros((7, 3, 6, 6), np.uint8)
+    content[rows] = pixels.numpy()
+    (tmp_path / "pixels.u8").write_bytes(content.tobytes())
+    records = [{"pixels": blake2b(c.tobytes(), digest_size=16).hexdigest()} for c in content]
+    disk = PackedSet(
+        Pack(tmp_path, Reading((6, 6), 3), records),
+        rows,
+        [f"{k}.png" for k in range(5)],
+        labels,
+        names,
+        ["train", "train", None, "test", "validation"],
+        ["x", None, "x", "y", "z"],
+    )
+    return Both(ArraySet(pixels, labels, names), disk)
 
 
 def test_digits_are_1797_grey_images_of_ten_classes_with_full_contrast():
@@ -72,19 +111,94 @@ def test_a_damaged_idx_file_is_refused_by_name(name, content, tmp_path):
         datasets.idx(images, labels, [])
 
 
-def test_a_place_in_a_set_is_named_by_epoch_and_index():
-    images = ArraySet(random_pixels(3), torch.tensor([4, 5]))
-    batch = images[7, 1]
-    assert torch.equal(batch.images, images.pixels[1])
-    assert (batch.labels, batch.epochs, batch.indices) == (5, 7, 1)
+@pytest.mark.parametrize("kind", [list, torch.tensor])
+def test_a_batch_is_named_by_epochs_and_indices(both, kind):
+    for images in both:
+        batch = images[kind([7, 7, 8]), kind([4, 1, 1])]
+        assert torch.equal(batch.images, both.memory.pixels[[4, 1, 1]])
+        assert batch.labels.tolist() == [2, 1, 1]
+        assert batch.epochs.tolist() == [7, 7, 8]
+        assert batch.indices.tolist() == [4, 1, 1]
+        assert {part.dtype for part in batch[1:]} == {torch.int64}
 
 
-def test_a_subset_keeps_images_labels_and_names_together():
-    images = ArraySet(random_pixels(1, n=4), torch.arange(4), ("a", "b"))
-    subset = images.subset(torch.tensor([3, 1]))
-    assert torch.equal(subset.pixels, images.pixels[[3, 1]])
-    assert subset.labels.tolist() == [3, 1]
-    assert subset.class_names == ("a", "b")
+def test_a_subset_keeps_images_labels_and_names_together(both):
+    for images in both:
+        subset = images.subset(torch.tensor([3, 1]))
+        assert len(subset) == 2
+        assert torch.equal(subset.first(2), both.memory.pixels[[3, 1]])
+        assert subset.labels.tolist() == [0, 1]
+        assert subset.class_names == ("a", "b", "c")
+        below = subset.subset(torch.tensor([1]))  # its places are those of the subset
+        assert torch.equal(below.first(1), both.memory.pixels[[1]])
+        assert torch.equal(subset[[0], [1]].images, both.memory.pixels[[1]])
+
+
+def test_the_first_images_are_as_many_as_there_are(both):
+    for images in both:
+        assert images.shape == (3, 6, 6)
+        assert torch.equal(images.first(2), both.memory.pixels[:2])
+        assert torch.equal(images.first(99), both.memory.pixels)
+
+
+def test_a_set_goes_to_a_device_whole(both):
+    for images in both:
+        moved = images.to(torch.device("cpu"))
+        assert isinstance(moved, ArraySet)
+        assert torch.equal(moved.pixels, both.memory.pixels)
+        assert torch.equal(moved.labels, both.memory.labels)
+        assert moved.class_names == ("a", "b", "c")
+        assert images.to(torch.device("meta")).pixels.device.type == "meta"
+
+
+def test_what_is_in_memory_is_not_copied_to_go_nowhere(both):
+    assert both.memory.to(torch.device("cpu")).pixels is both.memory.pixels
+
+
+def test_a_pack_has_the_fingerprint_of_the_same_images_in_memory(both):
+    assert both.disk.fingerprint() == both.memory.fingerprint()
+    index = torch.tensor([4, 0])
+    parts = [images.subset(index).fingerprint() for images in both]
+    assert parts[0] == parts[1] != both.memory.fingerprint()
+    assert parts[0] != both.disk.subset(index.flip(0)).fingerprint()
+
+
+def test_names_splits_and_groups_go_with_the_images_of_a_subset(both):
+    subset = both.disk.subset(torch.tensor([3, 1]))
+    assert subset.names == ["3.png", "1.png"]
+    assert subset.splits == ["test", "train"]
+    assert subset.groups == ["y", None]
+    bare = PackedSet(both.disk.pack, both.disk.rows, both.disk.names, both.disk.labels)
+    assert (bare.subset(torch.tensor([0])).splits, bare.class_names) == ([], ())
+
+
+def test_a_pack_that_was_used_travels_to_a_worker_and_is_opened_anew(both):
+    both.disk.first(1)
+    sent = pickle.dumps(both.disk)
+    assert len(sent) < 10_000  # what lies on the disk stays there
+    assert torch.equal(pickle.loads(sent).first(5), both.memory.pixels)
+    assert torch.equal(both.disk.first(5), both.memory.pixels)
+
+
+def test_batches_of_a_pack_can_be_written_to_and_the_pack_stays_as_it_is(both):
+    before = both.disk.first(5)
+    both.disk.first(5).zero_()
+    assert torch.equal(both.disk.first(5), before)
+
+
+def test_the_memory_of_the_process_does_not_grow_with_the_pack(tmp_path):
+    shape, number = (3, 64, 64), 17_000
+    images = pack_of(tmp_path, shape, number)
+    size = number * 3 * 64 * 64
+    assert size > 200e6
+    process = psutil.Process()
+    order = randomness.permutation(number, 0, "order")
+    images.pixels_at(order[:64])
+    before = process.memory_info().rss
+    for index in order.split(64):
+        last = images.pixels_at(index)
+        assert process.memory_info().rss - before < 50e6
+    assert last.shape[1:] == shape
 
 
 def test_fingerprints_differ_as_soon_as_anything_does():
@@ -111,94 +225,24 @@ def test_channels_are_converted_as_pillow_does(present, wanted):
     np.testing.assert_allclose(converted, expected.reshape(6, 6, wanted), atol=1)
 
 
-@pytest.mark.parametrize("resolution", [3, 6, 16])
-def test_a_set_is_formed_to_a_resolution_and_channels(resolution):
+@pytest.mark.parametrize("size", [(3, 3), (6, 6), (16, 16), (3, 6), (20, 9)])
+def test_a_set_is_formed_to_a_size_and_channels(size):
     images = ArraySet(random_pixels(3), torch.tensor([0, 1]), ("a", "b"))
-    formed = images.formed(resolution, 4)
-    assert formed.pixels.shape == (2, 4, resolution, resolution)
+    formed = images.formed(size, 4)
+    assert formed.pixels.shape == (2, 4, *size)
     assert formed.pixels.dtype == torch.uint8
     assert (formed.pixels[:, 3] == 255).all()
     assert torch.equal(formed.labels, images.labels)
     assert formed.class_names == images.class_names
 
 
-def test_folders_directly_below_the_root_are_the_classes(tmp_path):
-    save(tmp_path / "dogs" / "b.png", "lime")
-    save(tmp_path / "cats" / "deep" / "down" / "a.JPG", "blue")
-    (tmp_path / "cats" / "notes.txt").write_text("no image")
-    images = datasets.folder(tmp_path, 8, 3)
-    assert images.class_names == ("cats", "dogs")
-    assert images.labels.tolist() == [0, 1]
-    assert torch.equal(images.pixels[1, :, 0, 0], torch.tensor([0, 255, 0], dtype=torch.uint8))
+@pytest.mark.parametrize(("size", "kept"), [((4, 8), np.s_[2:6, :]), ((8, 4), np.s_[:, 2:6])])
+def test_another_aspect_ratio_is_cut_out_of_the_middle_and_nothing_is_distorted(size, kept):
+    images = ArraySet(random_pixels(1, side=8), torch.tensor([0, 1]))
+    assert torch.equal(images.formed(size, 1).pixels[:, 0], images.pixels[(slice(None), 0, *kept)])
 
 
-@pytest.mark.parametrize("names", [["a.png", "b.png"], ["one/a.png", "b.png"], ["one/a.png"]])
-def test_a_folder_without_at_least_two_classes_of_all_images_has_none(names, tmp_path):
-    for name in names:
-        save(tmp_path / name, "red")
-    images = datasets.folder(tmp_path, 8, 3)
-    assert images.class_names == ()
-    assert images.labels.tolist() == [0] * len(names)
-
-
-@pytest.mark.parametrize(
-    ("mode", "colour", "expected"),
-    [
-        ("L", 100, [100, 100, 100, 255]),
-        ("LA", (100, 51), [100, 100, 100, 51]),
-        ("RGB", (1, 2, 3), [1, 2, 3, 255]),
-        ("RGBA", (10, 20, 30, 51), [10, 20, 30, 51]),
-        ("P", 0, [0, 0, 0, 255]),
-        ("I;16", 100 * 256, [100, 100, 100, 255]),
-    ],
-)
-def test_images_of_any_mode_come_with_the_channels_asked_for(mode, colour, expected, tmp_path):
-    save(tmp_path / "image.png", colour, mode)
-    for channels in (3, 4):
-        pixels = datasets.folder(tmp_path, 8, channels).pixels
-        assert pixels.shape == (1, channels, 8, 8)
-        assert pixels[0, :, 3, 3].tolist() == expected[:channels]
-
-
-def test_the_central_square_is_kept(tmp_path):
-    image = Image.new("L", (32, 16), 0)
-    image.paste(200, (8, 0, 24, 16))
-    image.save(tmp_path / "wide.png")
-    assert (datasets.folder(tmp_path, 16, 1).pixels == 200).all()
-
-
-def test_a_photograph_is_turned_upright_as_its_exif_says(tmp_path):
-    image = Image.new("L", (16, 16), 0)
-    image.paste(255, (0, 0, 16, 8))  # white on top as stored
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
-    image.save(tmp_path / "photo.png", exif=exif)
-    pixels = datasets.folder(tmp_path, 16, 1).pixels[0, 0]
-    assert (pixels[:, 8:] == 255).all()
-    assert (pixels[:, :8] == 0).all()
-
-
-def test_a_limit_is_spread_over_the_files(tmp_path):
-    for shade in range(4):
-        save(tmp_path / f"{shade}.png", shade, "L")
-    assert datasets.folder(tmp_path, 8, 1, limit=2).pixels[:, 0, 0, 0].tolist() == [0, 2]
-
-
-def test_a_corrupt_image_is_named(tmp_path):
-    save(tmp_path / "good.png", "red")
-    save(tmp_path / "broken.png", "red")
-    content = (tmp_path / "broken.png").read_bytes()
-    (tmp_path / "broken.png").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"broken\.png cannot be read.*Mend it or remove it"):
-        datasets.folder(tmp_path, 8, 3)
-
-
-def test_a_missing_root_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere is no folder\. Type data\.root="):
-        datasets.folder(tmp_path / "nowhere", 8, 3)
-
-
-def test_a_root_without_images_is_told_the_known_endings(tmp_path):
-    (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(ValueError, match=r"holds no image\. Known endings: .*\.png"):
-        datasets.folder(tmp_path, 8, 3)
+def test_squares_are_resized_as_they_always_were():
+    digits = datasets.digits()
+    resized = transforms.resize(digits.pixels, [28, 28], antialias=True)
+    assert torch.equal(digits.formed((28, 28), 1).pixels, resized)

@@ -17,6 +17,12 @@ class Clock:
         return self.images_seen
 
 
+def places_of(batch):
+    """(epoch, index) of each image of a batch, as the stream names it."""
+    epochs, indices = batch
+    return list(zip(epochs, indices, strict=True))
+
+
 def places(images, start=0, seed=0, rank=0, world_size=1, batch_size=BATCH):
     """(epoch, index) of each of the coming images, over as many Lightning epochs as it takes."""
     clock = Clock(start)
@@ -24,7 +30,7 @@ def places(images, start=0, seed=0, rank=0, world_size=1, batch_size=BATCH):
     batches = []
     while clock() < start + images:
         for batch in stream:
-            batches.append(batch)
+            batches.append(places_of(batch))
             clock.images_seen += batch_size
     return batches[: images // batch_size]
 
@@ -93,7 +99,7 @@ def test_resident_batches_hold_the_images_and_labels_of_their_places():
     loader = ResidentLoader(images, stream)
     assert len(loader) == 2
     for batch, drawn in zip(loader, stream, strict=True):
-        assert list(zip(batch.epochs.tolist(), batch.indices.tolist(), strict=True)) == drawn
+        assert (batch.epochs.tolist(), batch.indices.tolist()) == drawn
         assert torch.equal(batch.images.flatten().long(), batch.indices)
         assert torch.equal(batch.labels, batch.indices % 3)
 
