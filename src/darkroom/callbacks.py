@@ -138,7 +138,7 @@ class SampleGrid(Pictures):
         self.draw = Samples(n)
 
     def sheet(self, trainer: Trainer, system: System) -> Sheet:
-        return self.draw(system, lambda: trainer.datamodule.held_out.pixels)
+        return self.draw(system, trainer.datamodule.held_out.first)
 
 
 class ReconstructionGrid(Pictures):
@@ -158,7 +158,7 @@ class ReconstructionGrid(Pictures):
     def sheet(self, trainer: Trainer, system: System) -> Sheet | None:
         if not isinstance(system, Reconstructs):
             return None
-        return self.draw(system, lambda: trainer.datamodule.held_out.pixels)
+        return self.draw(system, trainer.datamodule.held_out.first)
 
 
 class Quality(EveryImages):
@@ -180,7 +180,7 @@ class Quality(EveryImages):
     def act(self, trainer: Trainer, system: System) -> None:
         distance = math.nan
         if trainer.is_global_zero:
-            real = thumbnails(trainer.datamodule.held_out.pixels[: self.n])
+            real = thumbnails(trainer.datamodule.held_out.first(self.n))
             latents = latents_of(range(self.n), system.latent_dim)
             fake = torch.cat([thumbnails(pixels) for pixels in develop(system, latents)])
             distance = kernel_distance(real, fake)

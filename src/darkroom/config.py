@@ -123,15 +123,17 @@ def problems(config: DictConfig) -> list[str]:
         missing = OmegaConf.missing_keys(config)
         if missing:
             return [f"{name} is not set. Type {name}=<value>." for name in sorted(missing)]
-        tree = OmegaConf.to_container(config, resolve=True)
+        typed = OmegaConf.to_container(config, resolve=True)
+        tree = OmegaConf.to_container(_settled(config), resolve=True)
     except OmegaConfBaseException as error:
         return [f"{error.full_key}: {str(error).splitlines()[0]}."]
     assert isinstance(tree, dict), "a config is a mapping"
+    assert isinstance(typed, dict), "likewise"
     schema = OmegaConf.get_type(config)
     options = [f.name for f in fields(schema)] if isinstance(schema, type) else list(tree)
     found = [_unknown("", str(key), options) for key in tree if key not in options]
     for name in options:
-        value = tree[name]
+        value = (typed if name == "data" else tree)[name]
         if name in ("logger", "callbacks"):
             for key, node in value.items():
                 if node is not None:  # `callbacks.samples: null` leaves one out
@@ -139,6 +141,15 @@ def problems(config: DictConfig) -> list[str]:
         elif name in ("data", "model", "trainer", "draw"):
             found += _problems_of_object(name, value)
     return found
+
+
+def _settled(config: DictConfig) -> DictConfig:
+    """As the data will settle what is `auto`, so that what refers to it can be checked."""
+    settled = config.copy()
+    for option, any_number in {"data.resolution": 64, "data.channels": 3}.items():
+        if OmegaConf.select(config, option) == "auto":
+            OmegaConf.update(settled, option, any_number)
+    return settled
 
 
 def build(node: DictConfig, **given: Any) -> Any:

@@ -18,7 +18,6 @@ Labels = Int64[Tensor, " batch"]
 Counters = Int64[Tensor, " batch"]  # what names an image's randomness
 Features = Float[Tensor, "batch features"]
 
-PIL_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
 
 
 class Batch(NamedTuple):
@@ -69,6 +68,14 @@ def to_pixels(images: Images) -> Pixels:
             "The images contain NaN or infinity, so the weights that made them are broken."
         )
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def composited(pixels: Pixels, grey: int = 128) -> Pixels:
+    """What one sees: transparency over grey, and images without an alpha channel as they are."""
+    if pixels.shape[1] in (1, 3):
+        return pixels
+    colours, alpha = pixels[:, :-1].float(), pixels[:, -1:].float() / 255
+    return (colours * alpha + grey * (1 - alpha)).round().to(torch.uint8)
 
 
 def tile(pixels: Pixels, columns: int, scale: int = 1) -> UInt8[Tensor, "channels rows columns"]:

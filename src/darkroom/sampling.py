@@ -28,8 +28,8 @@ class Reconstructs(Generator, Protocol):
     def reconstruct(self, images: Images) -> Images: ...
 
 
-HeldOut = Callable[[], Pixels]
-"""Brings images that were never trained on, for a drawing that needs them."""
+HeldOut = Callable[[int], Pixels]
+"""Brings so many images that were never trained on, for a drawing that needs them."""
 
 
 def latents_of(seeds: Sequence[int], latent_dim: int) -> Latents:
@@ -134,7 +134,7 @@ class Reconstruction:
                 "draw=reconstruction needs a model with an encoder, such as model=vae; a GAN has "
                 "none. Type draw=samples or draw=interpolation."
             )
-        originals = held_out()[: self.n]
+        originals = held_out(self.n)
         copies = [
             to_pixels(generator.reconstruct(to_float(chunk))).cpu()
             for chunk in originals.split(batch_size)

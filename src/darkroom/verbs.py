@@ -57,6 +57,7 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
     data: ImageData = config.build(composed.data)
     data.prepare_data()
     data.setup()
+    composed.data.resolution, composed.data.channels = data.resolution, data.channels
     with randomness.initialisation(composed.seed):
         system: System = config.build(composed.model)
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
@@ -143,10 +144,10 @@ def sample(composed: DictConfig) -> None:
     saved = checkpoint.load(composed.run, composed.checkpoint)
     saved.system.to(_device(composed.device))
 
-    def held_out() -> Pixels:
+    def held_out(n: int) -> Pixels:
         data: ImageData = config.build(saved.config.data)
         data.setup()
-        return data.held_out.pixels
+        return data.held_out.first(n)
 
     draw = config.build(composed.draw)
     sheet: Sheet = draw(saved.system, held_out, composed.batch_size)

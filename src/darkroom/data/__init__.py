@@ -1,5 +1,7 @@
 """Where images come from."""
 
-from darkroom.data.datamodule import CIFAR10, MNIST, Digits, FashionMNIST, Folder, ImageData
+from darkroom.data.datamodule import ImageData
+from darkroom.data.known import CIFAR10, MNIST, Digits, FashionMNIST
+from darkroom.data.own import Folder
 
 __all__ = ["CIFAR10", "MNIST", "Digits", "FashionMNIST", "Folder", "ImageData"]

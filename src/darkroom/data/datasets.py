@@ -1,68 +1,160 @@
-"""Sets of images: read from where they lie into uint8 pixels and labels."""
+"""Sets of images: uint8 pixels and labels, in memory or in a pack on the disk."""
 
 import gzip
 import zlib
+from abc import abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as transforms
 
-from darkroom.images import PIL_MODES, Batch, Labels, Pixels
+from darkroom.images import Batch, Labels, Pixels
+from darkroom.intake.pack import Pack
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+Key = tuple[Sequence[int] | Tensor, Sequence[int] | Tensor]  # (epochs, indices) of a batch
+
+
+class ImageSet(Dataset[Batch]):
+    """Images that are fetched by the batch, never one by one.
+
+    Attributes:
+        labels: Class of each image; 0 where there are no classes.
+        class_names: Names of the classes; empty where there are none.
+        splits: train, validation or test for each image, None where that is open; or empty.
+        groups: What must stay on one side of a split, for each image; or empty.
+    """
+
+    labels: Labels
+    class_names: tuple[str, ...]
+    splits: Sequence[str | None] = ()
+    groups: Sequence[str | None] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: Key) -> Batch:
+        """A batch, by the epochs and indices of its images, as the stream names them."""
+        epochs, index = (torch.as_tensor(part, device=self.labels.device) for part in key)
+        return Batch(self.pixels_at(index), self.labels[index], epochs, index)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+
+    @abstractmethod
+    def pixels_at(self, index: Int64[Tensor, " batch"]) -> Pixels:
+        """The images at some places, in this order."""
+
+    @abstractmethod
+    def subset(self, index: Int64[Tensor, " part"]) -> "ImageSet":
+        """The images at some places as a set of their own."""
+
+    @abstractmethod
+    def hashes(self) -> list[str]:
+        """A hash of the pixels of each image."""
+
+    def first(self, n: int) -> Pixels:
+        return self.pixels_at(torch.arange(min(n, len(self))))
+
+    def to(self, device: torch.device) -> "ArraySet":
+        pixels = self.pixels_at(torch.arange(len(self))).to(device)
+        return ArraySet(pixels, self.labels.to(device), self.class_names)
+
+    def fingerprint(self) -> str:
+        """A hash of every pixel and label: two sets are the same if and only if these are."""
+        digest = sha256(repr((self.shape, self.class_names, self.hashes())).encode())
+        digest.update(self.labels.numpy().tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class ArraySet(Dataset[Batch]):
+class ArraySet(ImageSet):
     """Images in memory.
 
     Attributes:
         pixels: uint8 [number, channels, height, width].
-        labels: Class of each image; 0 where there are no classes.
-        class_names: Names of the classes; empty where there are none.
     """
 
     pixels: Pixels
     labels: Labels
     class_names: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.pixels)
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
 
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
-        """One image, by (epoch, index), as the stream names it."""
-        epoch, index = key
-        place = torch.tensor(index)
-        return Batch(self.pixels[index], self.labels[index], torch.tensor(epoch), place)
+    def pixels_at(self, index: Int64[Tensor, " batch"]) -> Pixels:
+        return self.pixels[index]
 
-    def subset(self, index: Tensor) -> "ArraySet":
+    def subset(self, index: Int64[Tensor, " part"]) -> "ArraySet":
         return ArraySet(self.pixels[index], self.labels[index], self.class_names)
 
-    def to(self, device: torch.device) -> "ArraySet":
+    def to(self, device: torch.device) -> "ArraySet":  # where it lies already, nothing is copied
         return ArraySet(self.pixels.to(device), self.labels.to(device), self.class_names)
 
-    def formed(self, resolution: int, channels: int) -> "ArraySet":
-        """The same images at another resolution and with another number of channels."""
+    def hashes(self) -> list[str]:
+        images = self.pixels.numpy()
+        return [blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images]
+
+    def formed(self, size: tuple[int, int], channels: int) -> "ArraySet":
+        """The same images at another size and with another number of channels.
+
+        What another aspect ratio leaves no room for is cut off, evenly at both ends.
+        """
         pixels = with_channels(self.pixels, channels)
-        if pixels.shape[-2:] != (resolution, resolution):
-            pixels = transforms.resize(pixels, [resolution, resolution], antialias=True)
+        if pixels.shape[-2:] != size:
+            height, width = pixels.shape[-2:]
+            scale = max(size[0] / height, size[1] / width)
+            part = [round(size[0] / scale), round(size[1] / scale)]
+            pixels = transforms.resize(transforms.center_crop(pixels, part), [*size])
         return ArraySet(pixels, self.labels, self.class_names)
 
-    def fingerprint(self) -> str:
-        """A hash of every pixel and label: two sets are the same if and only if these are."""
-        digest = sha256(repr((tuple(self.pixels.shape), self.class_names)).encode())
-        digest.update(self.pixels.numpy().tobytes())
-        digest.update(self.labels.numpy().tobytes())
-        return digest.hexdigest()
+
+@dataclass(frozen=True)
+class PackedSet(ImageSet):
+    """Images in a pack on the disk; only what is asked for comes into memory.
+
+    Attributes:
+        pack: The pack.
+        rows: Where in the pack the images are.
+        names: The files that they came from.
+    """
+
+    pack: Pack
+    rows: Int64[Tensor, " number"]
+    names: Sequence[str]
+    labels: Labels
+    class_names: tuple[str, ...] = ()
+    splits: Sequence[str | None] = ()
+    groups: Sequence[str | None] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.pack.reading.shape
+
+    def pixels_at(self, index: Int64[Tensor, " batch"]) -> Pixels:
+        return torch.from_numpy(self.pack.images(self.rows[index].numpy()))
+
+    def subset(self, index: Int64[Tensor, " part"]) -> "PackedSet":
+        def chosen(values: Sequence[str | None]) -> list[str | None]:
+            return [values[place] for place in index.tolist()] if values else []
+
+        names = [self.names[place] for place in index.tolist()]
+        splits, groups = chosen(self.splits), chosen(self.groups)
+        rows, labels = self.rows[index], self.labels[index]
+        return PackedSet(self.pack, rows, names, labels, self.class_names, splits, groups)
+
+    def hashes(self) -> list[str]:
+        return [self.pack.records[row]["pixels"] for row in self.rows.tolist()]
 
 
 def with_channels(pixels: Pixels, channels: int) -> UInt8[Tensor, "batch {channels} height width"]:
@@ -119,51 +211,3 @@ def spread(length: int, limit: int | None) -> Int64[Tensor, " places"]:
     """At most `limit` of `length` places, evenly spaced: sorted classes keep their shares."""
     count = length if limit is None else min(limit, length)
     return torch.arange(count) * length // max(count, 1)
-
-
-def folder(root: Path, resolution: int, channels: int, limit: int | None = None) -> ArraySet:
-    """Every image below a folder, cropped to its central square and resized.
-
-    The names of the folders directly below are the classes, if every image lies in one of them.
-
-    Args:
-        root: The folder.
-        resolution: Side of the images in pixels.
-        channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
-        limit: Take only so many files, spread evenly over the sorted names.
-
-    Raises:
-        ValueError: If there is no such folder, no image in it, or an image that cannot be read.
-    """
-    if not root.is_dir():
-        raise ValueError(f"data.root={root} is no folder. Type data.root=<folder of images>.")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-    files = [files[place] for place in spread(len(files), limit).tolist()]
-    if not files:
-        raise ValueError(
-            f"data.root={root} holds no image. Known endings: {', '.join(sorted(SUFFIXES))}."
-        )
-    with ThreadPoolExecutor() as pool:  # Pillow decodes and resizes without Python's lock
-        pixels = list(pool.map(lambda path: _read_image(path, resolution, channels), files))
-    tops = [path.relative_to(root).parts[0] for path in files]
-    classes = sorted(set(tops)) if all(path.parent != root for path in files) else [""]
-    labels = [classes.index(top) if len(classes) > 1 else 0 for top in tops]
-    names = tuple(classes) if len(classes) > 1 else ()
-    return ArraySet(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), names)
-
-
-def _read_image(path: Path, resolution: int, channels: int) -> np.ndarray:
-    """One image as uint8 [channels, resolution, resolution]."""
-    try:
-        with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I;16"):  # Pillow would clip these to 255
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            upright = upright.convert(PIL_MODES[channels])
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"data.root: {path} cannot be read: {error}. Mend it or remove it."
-        ) from error
-    square = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BICUBIC)
-    array = np.asarray(square)
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

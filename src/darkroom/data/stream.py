@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from darkroom import randomness
-from darkroom.data.datasets import ArraySet
+from darkroom.data.datasets import ImageSet
 from darkroom.images import Batch
 
 
-class Stream(Sampler[list[tuple[int, int]]]):
+class Stream(Sampler[tuple[list[int], list[int]]]):
     """Which images come when: epoch after epoch, each in an order of its own, none left out.
 
     Place p of the stream is image `permutation(seed, epoch)[p mod length]` of epoch `p div length`.
@@ -58,9 +58,9 @@ class Stream(Sampler[list[tuple[int, int]]]):
         """Batches of what Lightning calls an epoch: as many as fit into one pass over the data."""
         return self.length // self.batch_size
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[tuple[list[int], list[int]]]:
         for epoch, index in self.batches():
-            yield list(zip(epoch.tolist(), index.tolist(), strict=True))
+            yield epoch.tolist(), index.tolist()  # lists are cheap to send to a worker process
 
     def batches(self) -> Iterator[tuple[Int64[Tensor, " share"], Int64[Tensor, " share"]]]:
         """Epochs and indices of the coming batches, this device's share of each."""
@@ -96,17 +96,15 @@ class ResidentLoader:
         stream: Which images come when.
     """
 
-    def __init__(self, images: ArraySet, stream: Stream) -> None:
+    def __init__(self, images: ImageSet, stream: Stream) -> None:
         self.images, self.stream = images, stream
 
     def __len__(self) -> int:
         return len(self.stream)
 
     def __iter__(self) -> Iterator[Batch]:
-        device = self.images.pixels.device
-        for epoch, index in self.stream.batches():
-            epoch, index = epoch.to(device), index.to(device)
-            yield Batch(self.images.pixels[index], self.images.labels[index], epoch, index)
+        for key in self.stream.batches():
+            yield self.images[key]
 
 
 class HeldOutLoader:
@@ -126,7 +124,7 @@ class HeldOutLoader:
     """
 
     def __init__(
-        self, images: ArraySet, batch_size: int, rank: int = 0, world_size: int = 1
+        self, images: ImageSet, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
         if len(images) < world_size:
             raise ValueError(
@@ -143,5 +141,4 @@ class HeldOutLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for index in self.shares:
-            pixels, labels = self.images.pixels[index], self.images.labels[index]
-            yield Batch(pixels, labels, torch.zeros_like(index), index)
+            yield self.images[torch.zeros_like(index), index]

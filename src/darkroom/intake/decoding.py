@@ -58,7 +58,9 @@ def decode(
         Exception: Many kinds, if the file is damaged. Pillow has no common one.
     """
     if PurePosixPath(name).suffix.lower() in DICOM_SUFFIXES or content[128:132] == b"DICM":
-        values, facts = dicom.read(content, window, MAX_PIXELS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pydicom, about headers that it mends
+            values, facts = dicom.read(content, window, MAX_PIXELS)
         colour = values.ndim == 3
         return Decoded(Image.fromarray(values if colour else _to_bytes(values, value_range)), facts)
     with warnings.catch_warnings():

@@ -59,8 +59,9 @@ def read(
         shift = int(dataset.BitsStored) - 8
         return (values >> max(shift, 0)).astype(np.uint8), facts
     values = apply_modality_lut(values, dataset)
-    if window is None and all(dataset.get(f"Window{what}") for what in ("Center", "Width")):
-        window = float(_first(dataset.WindowCenter)), float(_first(dataset.WindowWidth))
+    named = [_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth")]
+    if window is None and None not in named:  # they may be there and empty
+        window = float(named[0]), float(named[1])
     if window is not None:
         centre, span = window
         values = ((values - (centre - 0.5)) / max(span - 1, 1e-6) + 0.5).clip(0, 1)
@@ -72,4 +73,6 @@ def read(
 
 
 def _first(value: Any) -> Any:
-    return value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value
+    """The first of the values of an element, or its only one; None if it has none."""
+    values = value if hasattr(value, "__getitem__") and not isinstance(value, str) else [value]
+    return values[0] if len(values) and values[0] != "" else None

@@ -12,19 +12,17 @@ import math
 import mmap
 import os
 import shutil
-import signal
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import blake2b
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from darkroom.intake import fitting
@@ -323,23 +321,17 @@ def _blocks_done(
         for chunk, first in jobs:
             yield _decode_block(source, chunk, first, reading, pixels)
         return
-    # spawn: a forked copy of a process with threads can hang; the workers import no torch
-    with ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupts) as pool:
-        try:
-            futures = [
-                pool.submit(_decode_block, source, chunk, first, reading, pixels)
-                for chunk, first in jobs
-            ]
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise ValueError(
-                "A process that decoded images was killed: out of memory, or a damaged file broke "
-                "its decoder. What is done is kept: start again, with data.workers=1 if it was "
-                "the memory."
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    # neither fork, which can hang in a process with threads, nor spawn, which runs the main script
+    decode_blocks = Parallel(workers, return_as="generator_unordered", pre_dispatch="all")
+    try:
+        yield from decode_blocks(
+            delayed(_decode_block)(source, chunk, first, reading, pixels) for chunk, first in jobs
+        )
+    except BrokenProcessPool as error:
+        raise ValueError(
+            "A process that decoded images was killed: out of memory, or a damaged file broke its "
+            "decoder. What is done is kept: start again, with data.workers=1 if it was the memory."
+        ) from error
 
 
 def _decode_block(
@@ -360,8 +352,3 @@ def _decode_block(
         file.seek(first * math.prod(reading.shape))
         file.write(images.tobytes())  # not through a map, where a full disk kills the process
     return {"first": first, "records": records}
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process; the first one decides what follows."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
