@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from darkroom import config, randomness
-from darkroom.data import Digits
+from darkroom.data import Digits, ImageData
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -56,11 +56,12 @@ class Run:
         callbacks: tuple[Callback, ...] = (),
         resume: Path | None = None,
         data: dict[str, Any] | None = None,
+        kind: type[ImageData] = Digits,
         **options: Any,
     ) -> None:
         (folder / "config.yaml").write_text("model: {}\n")
         self.system = tiny_system(model)
-        self.data = Digits(
+        self.data = kind(
             **{"resolution": 16, "channels": 1, "batch_size": BATCH_SIZE, "limit": 64}
             | (data or {})
         )

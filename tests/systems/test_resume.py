@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from darkroom.augmentation import Wobble
 from darkroom.callbacks import Checkpoints
+from darkroom.data import Folder
+from darkroom.data.stream import ResidentLoader
 from tests.conftest import BATCH_SIZE
+from tests.pictures import album
 
 STEPS = 8  # more than two passes over the 58 training images
 
@@ -21,13 +25,26 @@ def everything(run) -> dict[str, torch.Tensor]:
     return found
 
 
+@pytest.fixture
+def folder(tmp_path: Path):
+    """Options of a run on files that are decoded into a pack."""
+    root = album(tmp_path / "images", n=64, mode="L", size=(16, 16))
+    return {"kind": Folder, "data": {"root": str(root), "packs": str(tmp_path / "packs")}}
+
+
+def options_of(run_options, **data):
+    return run_options | {"data": run_options.get("data", {}) | data}
+
+
 @pytest.mark.parametrize("model", ["gan", "vae"])
 @pytest.mark.parametrize("resident", [True, False])
-def test_run_stopped_after_any_step_ends_bit_equal(model, resident, run, tmp_path: Path):
-    options = {
-        "data": {"resident": resident, "augmentation": [Wobble()]},
-        "validate_every": 3 * BATCH_SIZE,
-    }
+@pytest.mark.parametrize("source", ["digits", "folder"])
+def test_run_stopped_after_any_step_ends_bit_equal(
+    model, resident, source, folder, run, tmp_path: Path
+):
+    options = options_of(
+        folder if source == "folder" else {}, resident=resident, augmentation=[Wobble()]
+    ) | {"validate_every": 3 * BATCH_SIZE}
     whole = run(model, images=STEPS * BATCH_SIZE, **options)
     expected = everything(whole)
     for stop in range(1, STEPS):
@@ -42,14 +59,25 @@ def test_run_stopped_after_any_step_ends_bit_equal(model, resident, run, tmp_pat
         assert resumed.system.images_seen == STEPS * BATCH_SIZE
 
 
-def test_workers_change_nothing(run):
-    ends = [
-        everything(run("gan", images=64, data={"augmentation": [Wobble()], **loading}))
-        for loading in ({}, {"resident": False}, {"resident": False, "num_workers": 2})
+@pytest.mark.parametrize("model", ["gan", "vae"])
+@pytest.mark.parametrize("source", ["digits", "folder"])
+def test_where_batches_come_from_changes_no_weight(model, source, folder, run):
+    options = folder if source == "folder" else {}
+    runs = [
+        run(model, images=8 * BATCH_SIZE, **options_of(options, augmentation=[Wobble()], **loading))
+        for loading in (
+            {"resident": True},
+            {"resident": "auto"},
+            {"resident": False},
+            {"resident": False, "num_workers": 2},
+        )
     ]
-    for name, value in ends[0].items():
-        assert torch.equal(value, ends[1][name]), name
-        assert torch.equal(value, ends[2][name]), name
+    loaders = [type(each.trainer.train_dataloader) for each in runs]
+    assert loaders == [ResidentLoader, ResidentLoader, DataLoader, DataLoader]
+    expected, *ends = map(everything, runs)
+    assert len(expected) > 50
+    for end in ends:
+        assert [name for name in expected if not torch.equal(expected[name], end[name])] == []
 
 
 def test_best_score_survives_a_resumption(run, tmp_path: Path):
