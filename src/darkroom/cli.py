@@ -32,6 +32,12 @@ def sample() -> None:
     _open("sample", _sample)
 
 
+def prepare() -> None:
+    """prepare.py: inspects and packs images."""
+    _refuse_unwritable(sys.argv[1:])
+    _open("prepare", _prepare)
+
+
 def _train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     overrides = [typed.removeprefix("++") for typed in hydra_config.overrides.task]
@@ -59,6 +65,22 @@ def _sample(composed: DictConfig) -> None:
     from darkroom import verbs
 
     verbs.sample(composed)
+
+
+def _prepare(composed: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    typed = [override.removeprefix("++") for override in hydra_config.overrides.task]
+    composed.run_dir = os.path.relpath(hydra_config.runtime.output_dir)
+    config.check(composed)
+
+    from darkroom import verbs
+
+    def train_config(overrides: list[str]) -> DictConfig:
+        recommended = hydra.compose("train", [*map(_open_ended, overrides)])
+        config.check(recommended)
+        return recommended
+
+    verbs.prepare(composed, typed, hydra_config.runtime.choices["model"], train_config)
 
 
 def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
@@ -134,8 +156,9 @@ def _refuse_unwritable(arguments: list[str]) -> None:
         folder = Path(typed.get(option, "outputs").strip("'\"")).absolute()
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK)):
+            verb = Path(sys.argv[0]).stem
             print(
-                f"train: {option}={folder}: nothing can be written to {there}. Type {option}=<a "
+                f"{verb}: {option}={folder}: nothing can be written to {there}. Type {option}=<a "
                 "folder of yours>.",
                 file=sys.stderr,
             )

@@ -87,7 +87,30 @@ class SampleConfig:
     device: str = "auto"
 
 
-SCHEMAS = {"train": TrainConfig, "sample": SampleConfig}
+@dataclass
+class PrepareConfig:
+    """What prepare.py takes at the root.
+
+    Attributes:
+        data: A data module of encoded files.
+        model: The system to recommend a command for.
+        seed: Seed of the split.
+        to: pack, or streaming to write shards as well.
+        shards: Folder for the shards; data/shards/<name> if it is not given.
+        probe: Seconds of trial training for the estimate; 0 for none.
+        run_dir: Folder of the report; set by prepare.py.
+    """
+
+    data: Any = MISSING
+    model: Any = MISSING
+    seed: int = 0
+    to: str = "pack"
+    shards: str | None = None
+    probe: float = 5.0
+    run_dir: str = "."
+
+
+SCHEMAS = {"train": TrainConfig, "sample": SampleConfig, "prepare": PrepareConfig}
 for verb, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
 

@@ -19,7 +19,6 @@ Counters = Int64[Tensor, " batch"]  # what names an image's randomness
 Features = Float[Tensor, "batch features"]
 
 
-
 class Batch(NamedTuple):
     """Images on their way to a system, and what names their randomness.
 
@@ -101,10 +100,13 @@ def visible_scale(height: int) -> int:
     return max(1, 64 // height)
 
 
-def save_png(picture: UInt8[Tensor, "channels height width"], path: Path) -> None:
-    """Writes one picture of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def pil(picture: UInt8[Tensor, "channels height width"]) -> Image.Image:
+    """One picture of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels, for Pillow."""
     array = picture.cpu().permute(1, 2, 0).numpy()
-    if picture.shape[0] == 1:
-        array = array[:, :, 0]
-    Image.fromarray(array).save(path)
+    return Image.fromarray(array[:, :, 0] if picture.shape[0] == 1 else array)
+
+
+def save_png(picture: UInt8[Tensor, "channels height width"], path: Path) -> None:
+    """Writes one picture, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pil(picture).save(path)

@@ -8,7 +8,6 @@ from statistics import median, stdev
 import imagehash
 import numpy as np
 import torch
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from darkroom import randomness
 from darkroom.data.datasets import PackedSet
 from darkroom.data.division import Division
-from darkroom.images import Pixels, composited
+from darkroom.images import composited, pil
 from darkroom.intake.pack import Record
 from darkroom.metrics import kernel_distance, thumbnails
 
@@ -44,6 +43,10 @@ class Mirror:
     @property
     def harmless(self) -> bool:
         return self.distance < self.floor + 3 * self.spread
+
+    def __str__(self) -> str:
+        chance = f"{self.floor:.4f} ± {self.spread:.4f}"
+        return f"kernel distance {self.distance:.4f}, by chance {chance}"
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
                     f"({len(found.similar)} groups)",
                     "Frames of one animation, or one picture saved twice? Drop rows of images.csv "
                     "if so.",
-                    found.similar,
+                    [group for group in found.similar if group not in found.leaks],
                 ),
             ),
             (
@@ -318,7 +321,7 @@ def near_duplicates(images: PackedSet) -> list[list[int]]:
     hashes, small = [], []
     for part in tqdm(ones.split(CHUNK), desc="looking for duplicates", mininterval=0.5):
         seen = composited(images.pixels_at(part))  # not what hides beneath transparency
-        hashes += [int(str(imagehash.phash(_picture(image))), 16) for image in seen]
+        hashes += [int(str(imagehash.phash(pil(image))), 16) for image in seen]
         small.append((127.5 * thumbnails(seen, 16)).float().numpy())
     pairs = _close_pairs(np.array(hashes, np.uint64), np.concatenate(small))
     graph = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(ones), len(ones)))
@@ -351,11 +354,6 @@ def _close_pairs(bits: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
         others = others[distance <= SIMILAR_VALUES]
         pairs.append(np.stack([np.full_like(others, place), others], axis=1))
     return np.concatenate(pairs)
-
-
-def _picture(image: Pixels) -> Image.Image:
-    array = image.numpy()
-    return Image.fromarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0))
 
 
 def _groups_of(keys: Iterable[object]) -> list[list[int]]:

@@ -3,6 +3,7 @@
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from darkroom import checkpoint, config, provenance, randomness
-from darkroom.data import ImageData
+from darkroom import checkpoint, config, inspection, provenance, randomness
+from darkroom.advice import advise
+from darkroom.data import ImageData, Packed
+from darkroom.data.division import divide
 from darkroom.images import Pixels, save_png, tile, visible_scale
+from darkroom.probe import Estimate, probe
+from darkroom.reports import Preparation, write_table
 from darkroom.sampling import Sheet
 from darkroom.systems import System
 from darkroom.trainer import Trainer
@@ -162,6 +167,56 @@ def sample(composed: DictConfig) -> None:
     print(
         f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}"
     )
+
+
+def prepare(
+    composed: DictConfig,
+    typed: list[str],
+    model: str,
+    train_config: Callable[[list[str]], DictConfig],
+) -> None:
+    """Packs images, says what they are, and recommends a command.
+
+    Args:
+        composed: A checked prepare config.
+        typed: What was typed.
+        model: Name of the model's config.
+        train_config: Composes the config of train.py for overrides.
+    """
+    if composed.to not in ("pack", "streaming"):
+        raise ValueError(f"to={composed.to}: type to=pack or to=streaming.")
+    data = config.build(composed.data)
+    if not isinstance(data, Packed):
+        raise ValueError(
+            f"{type(data).__name__} comes prepared. Type data=folder data.root=<path>."
+        )
+    images = data.read()
+    division = divide(len(images), data.validation, data.seed, images.splits, images.groups)
+    report = Path(composed.run_dir)
+    report.mkdir(parents=True, exist_ok=True)
+    found = inspection.inspect(images, division, data.left_out, data.listing.ignored)
+    table = report / "images.csv"
+    write_table(table, images, found, data.left_out)
+    given = [override for override in typed if override.startswith(("data", "augmentation"))]
+    accelerated = torch.accelerator.is_available()
+    advice = advise(found, given, model, accelerated, str(table))
+    notable = inspection.findings(found, data.fit, images.shape[0])
+    estimate = _estimate(train_config(advice.overrides), composed.probe)
+    preparation = Preparation(data.origin, images, found, notable, advice, estimate)
+    preparation.write(report)
+    print(f"\n{preparation.text()}\n")
+    print(f"report  {report / 'report.html'}")
+    print(f"table   {table} (data.table=... takes it back, edited)")
+
+
+def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:
+    """What the recommended command would take; or why it would not run."""
+    try:
+        data: ImageData = config.build(recommended.data)
+        data.setup()
+        return probe(recommended, data, seconds) if seconds else "not timed"
+    except ValueError as error:
+        return f"It would not run: {error}"
 
 
 def _device(name: str) -> torch.device:

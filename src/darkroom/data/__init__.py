@@ -2,6 +2,6 @@
 
 from darkroom.data.datamodule import ImageData
 from darkroom.data.known import CIFAR10, MNIST, Digits, FashionMNIST
-from darkroom.data.own import Folder
+from darkroom.data.own import Folder, Packed
 
-__all__ = ["CIFAR10", "MNIST", "Digits", "FashionMNIST", "Folder", "ImageData"]
+__all__ = ["CIFAR10", "MNIST", "Digits", "FashionMNIST", "Folder", "ImageData", "Packed"]

@@ -142,8 +142,13 @@ class Packed(ImageData):
         name = Path(self.origin.partition("=")[2]).stem
         return self.packs / f"{name}-{blake2b(identity, digest_size=6).hexdigest()}"
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why which files are left out, after `read`."""
+        return self.listing.refused | self.pack.errors
+
     def _judge_errors(self) -> None:
-        broken = self.listing.refused | self.pack.errors
+        broken = self.left_out
         report = self.pack.folder / "left-out.txt"
         if not broken:
             report.unlink(missing_ok=True)  # of a time when something was

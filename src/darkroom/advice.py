@@ -1,0 +1,91 @@
+"""What to type, given what a set of images is like.
+
+The rules are few and plain. Each gives an override and its reason, from counts that were taken and
+not from taste; numbers that were measured stand in `benchmarks/`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from darkroom.inspection import Inspection
+
+FEW = 2000  # images: fewer are soon known by heart
+PASSES = 200  # over the data: what a small generator needs to settle
+LEAST, MOST = 400_000, 2_000_000  # images to train on, whatever the passes
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A command.
+
+    Attributes:
+        overrides: What to type behind `python train.py`.
+        reasons: Why, for each override that is not the user's own.
+    """
+
+    overrides: list[str]
+    reasons: dict[str, str]
+
+    @property
+    def command(self) -> str:
+        return " ".join(["python train.py", *map(_quoted, self.overrides)])
+
+
+def advise(
+    found: Inspection, typed: Sequence[str], model: str, accelerated: bool, table: str | None
+) -> Advice:
+    """The command that suits the images.
+
+    Args:
+        found: The inspection.
+        typed: The overrides that the user typed, which are kept.
+        model: Name of the model's config.
+        accelerated: Whether this machine has a GPU or the like.
+        table: A CSV file that keeps near-duplicates together.
+    """
+    channels, height, width = found.shape
+    side = str(height) if height == width else f"[{height},{width}]"
+    reasons = {
+        f"data.resolution={side}": "the size they were packed with",
+        f"data.channels={channels}": {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}[
+            channels
+        ],
+    }
+    if found.leaks and not found.given_split and table is not None:
+        reasons[f"data.table={table}"] = (
+            f"keeps {len(found.similar)} groups of near-duplicates on one side of the split"
+        )
+    if found.shallow:
+        reasons["data.value_range=percentile"] = "files of 16 bits use few of them"
+    if found.mirror.harmless and found.images >= 100:
+        reasons["augmentation=flip"] = "mirrored images cannot be told from the others"
+    elif found.images < FEW:
+        reasons["augmentation=wobble"] = f"{found.images} images are few"
+    learning = found.splits["training"]
+    batch = 256 if accelerated and learning >= 10 * FEW else 64
+    while batch > 8 and batch * 8 > learning:
+        batch //= 2
+    reasons[f"data.batch_size={batch}"] = f"{learning} images to learn from"
+    if model == "gan" and (found.images < FEW or (not accelerated and height * width > 48 * 48)):
+        reason = "few images need no large networks" if found.images < FEW else "no GPU here"
+        reasons["model.generator.width=32"] = reason
+        reasons["model.discriminator.width=32"] = reason
+    budget = min(max(PASSES * learning, LEAST), MOST)
+    reasons[f"trainer.max_images={round(budget, -4)}"] = f"{budget / learning:.0f} passes"
+    chosen = {override.partition("=")[0] for override in typed}
+    settled = {"data.resolution", "data.channels", "data.limit"}  # as packed, and all of them
+    reasons = {
+        override: reason
+        for override, reason in reasons.items()
+        if (name := override.partition("=")[0]) in settled or name not in chosen
+    }
+    kept = [override for override in typed if override.partition("=")[0] not in settled]
+    source = [] if "data" in chosen else ["data=folder"]
+    return Advice([f"model={model}", *source, *kept, *reasons], reasons)
+
+
+def _quoted(override: str) -> str:
+    """As a shell takes it."""
+    name, _, value = override.partition("=")
+    plain = all(character.isalnum() or character in "._-/+:@%~," for character in value)
+    return override if plain else f"{name}='{value}'"
