@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from darkroom import checkpoint, cli, config, verbs
 from tests.composed import composed
+from tests.pictures import album, break_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -249,6 +250,87 @@ def test_a_new_run_never_goes_into_the_folder_of_another(copy: Path) -> None:
     assert content(copy) == before
 
 
+# --- a run on one's own images
+
+OWN = ("data=folder", "data.root=sprites", "data.packs=packs")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VAE of sprites with transparency, two of which are broken."""
+    cwd = tmp_path_factory.mktemp("own")
+    names = [f"{kind}/{k:02d}.png" for kind in ("heroes", "monsters") for k in range(50)]
+    album(cwd / "sprites", *names, mode="RGBA", size=(24, 16))
+    for name in names[7::50]:
+        break_file(cwd / "sprites" / name)
+    done = call(cwd, "train", "experiment=smoke", "hydra.run.dir=run", "model=vae", *OWN)
+    assert done.returncode == 0, done.stderr
+    (cwd / "said").write_text(done.stdout)
+    return cwd / "run"
+
+
+@pytest.fixture
+def own_copy(own: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(own.parent, tmp_path / "copy") / "run"
+
+
+def test_what_the_images_settled_is_said_and_written_into_the_config_and_the_checkpoint(
+    own: Path,
+) -> None:
+    said = (own.parent / "said").read_text()
+    assert "data.channels=auto: 4 (" in said
+    assert "data.resolution=auto: [16, 24] (" in said
+    assert "2 of 100 files cannot be read" in said
+    written = OmegaConf.load(own / "config.yaml")
+    for tree in (written, checkpoint.load(own).config):
+        assert (tree.data.resolution, tree.data.channels) == ([16, 24], 4)
+        assert (tree.model.network.resolution, tree.model.network.channels) == ([16, 24], 4)
+    (pack,) = (path for path in (own.parent / "packs").iterdir() if path.is_dir())
+    assert (pack / "left-out.txt").read_text().count("\n") == 2
+
+
+def test_the_config_a_run_on_ones_own_images_leaves_is_whole(own: Path) -> None:
+    assert config.problems(config.parse((own / "config.yaml").read_text())) == []
+
+
+def test_a_run_on_ones_own_images_shows_them_with_their_transparency(own: Path) -> None:
+    for folder in ("samples", "reconstructions"):
+        assert Image.open(own / folder / f"{budget(own):010d}.png").mode == "RGBA"
+
+
+def test_a_run_on_ones_own_images_resumes_on_the_pack_that_is_there(own_copy: Path) -> None:
+    (pack,) = (own_copy.parent / "packs").glob("*/pixels.u8")
+    before = pack.stat()
+    more = 2 * budget(own_copy)
+    done = call(own_copy.parent, "train", "resume=run", f"trainer.max_images={more}")
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.load(own_copy).images_seen == more
+    assert (pack.stat().st_ino, pack.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert "=auto: " not in done.stdout  # it was settled once
+    first, second = json.loads((own_copy / "run.json").read_text())
+    assert first["data"] == second["data"]
+
+
+def test_reconstructions_of_ones_own_images_are_those_of_the_training_grid(own: Path) -> None:
+    n = OmegaConf.load(own / "config.yaml").callbacks.reconstructions.n
+    arguments = ("run=run", "draw=reconstruction", f"draw.n={n}", "to=drawn")
+    done = call(own.parent, "sample", *arguments)
+    assert done.returncode == 0, done.stderr
+    drawn = Image.open(own.parent / "drawn" / "grid.png")
+    expected = Image.open(own / "reconstructions" / f"{budget(own):010d}.png")
+    assert (drawn.mode, drawn.tobytes()) == (expected.mode, expected.tobytes())
+    assert Image.open(own.parent / "drawn" / "000000-real.png").size == (24, 16)
+
+
+def test_a_misspelt_option_is_refused_before_anything_is_decoded(own: Path, tmp_path: Path) -> None:
+    shutil.copytree(own.parent / "sprites", tmp_path / "sprites")
+    for typed in ("data.max_brokn=1", "model.network.widht=8", "trainer.max_image=9"):
+        done = call(tmp_path, "train", *OWN, "model=vae", typed)
+        assert done.returncode == 2
+        assert "Did you mean" in done.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["sprites"]
+
+
 # --- images of a run
 
 
@@ -364,10 +446,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["data=folder", "data.root=nowhere"], "data.root=nowhere is no folder"),
+        (["data=folder", "data.root=nowhere"], "data.root=nowhere does not exist"),
         (["data=folder", "data.root=."], "data.root=. holds no image"),
         (["data=mnist", "data.root=."], "type data.download=true"),
         (["data.batch_size=100000"], "data.batch_size=100000 is larger than the training set"),
+        (["data=folder", "data.root=.", "data.window=[40]"], "data.window=[40]: type a centre"),
+        (["data=folder", "data.root=.", "data.background=sky"], "data.background=sky is no colour"),
+        (["data.resolution=0"], "data.resolution=0: type at least 1"),
         (["data.limit=1"], "leaves nothing to train or to validate on"),
         (["data.resolution=8"], "resolution=8 is too small"),
         (["trainer.max_steps=5"], "Type trainer.max_images="),
