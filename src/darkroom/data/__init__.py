@@ -1,7 +1,18 @@
 """Where images come from."""
 
 from darkroom.data.datamodule import ImageData
-from darkroom.data.known import CIFAR10, MNIST, Digits, FashionMNIST
+from darkroom.data.hub import HuggingFace
+from darkroom.data.known import CIFAR10, MNIST, CelebA, Digits, FashionMNIST
 from darkroom.data.own import Folder, Packed
 
-__all__ = ["CIFAR10", "MNIST", "Digits", "FashionMNIST", "Folder", "ImageData", "Packed"]
+__all__ = [
+    "CIFAR10",
+    "MNIST",
+    "CelebA",
+    "Digits",
+    "FashionMNIST",
+    "Folder",
+    "HuggingFace",
+    "ImageData",
+    "Packed",
+]

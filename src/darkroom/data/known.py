@@ -1,17 +1,21 @@
 """Published data sets by name."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torchvision import datasets as torchvision_datasets
 
 from darkroom.data import datasets
 from darkroom.data.datamodule import ImageData
 from darkroom.data.datasets import ArraySet
+from darkroom.data.own import Packed
 from darkroom.images import sides
+from darkroom.intake.labelling import Labelling
+from darkroom.intake.sources import Directory, Source
 
 
 class InMemory(ImageData):
@@ -47,13 +51,13 @@ class Known(InMemory):
         super().__init__(**options)
         self.root, self.download = Path(root).expanduser(), download
 
-    def missing(self, looked: Iterable[Path]) -> ValueError:
-        ways = [f"put its files into {path}" for path in looked]
-        ways.append("type data.download=true to fetch it once (needs the internet)")
-        listed = "".join(f"\n  - {way}" for way in ways)
-        return ValueError(
-            f"data.root={self.root}: {type(self).__name__} is not there. Either{listed}"
-        )
+
+def missing(name: str, root: Path, looked: Iterable[Path]) -> ValueError:
+    """What to do about a data set that is not there."""
+    ways = [f"put its files into {path}" for path in looked]
+    ways.append("type data.download=true to fetch it once (needs the internet)")
+    listed = "".join(f"\n  - {way}" for way in ways)
+    return ValueError(f"data.root={root}: {name} is not there. Either{listed}")
 
 
 class MNIST(Known):
@@ -76,7 +80,7 @@ class MNIST(Known):
                 labels = place / f"train-labels-idx1-ubyte{ending}"
                 if images.exists() and labels.exists():
                     return datasets.idx(images, labels, self.class_names)
-        raise self.missing(looked)
+        raise missing(type(self).__name__, self.root, looked)
 
 
 class FashionMNIST(MNIST):
@@ -102,6 +106,49 @@ class CIFAR10(Known):
         try:
             found = torchvision_datasets.CIFAR10(str(self.root))
         except RuntimeError as error:
-            raise self.missing([self.root / torchvision_datasets.CIFAR10.base_folder]) from error
+            looked = [self.root / torchvision_datasets.CIFAR10.base_folder]
+            raise missing(type(self).__name__, self.root, looked) from error
         pixels = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
         return ArraySet(pixels, torch.tensor(found.targets), tuple(found.classes))
+
+
+class CelebA(Packed):
+    """202,599 photographs of faces, 178x218 pixels, in the split of its authors.
+
+    Args:
+        root: The folder that holds it, in torchvision's layout: celeba/img_align_celeba/*.jpg and
+            celeba/list_eval_partition.txt.
+        download: Fetch it into the folder if it is not there; its host often refuses.
+        options: As for Packed and ImageData.
+
+    Source: Liu et al. 2015, arXiv 1411.7766. For non-commercial research only.
+    """
+
+    def __init__(self, root: str = "data", download: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.root, self.download = Path(root).expanduser(), download
+
+    @property
+    def origin(self) -> str:
+        return f"data.root={self.root / 'celeba'}"
+
+    def prepare_data(self) -> None:
+        if self.download:
+            torchvision_datasets.CelebA(str(self.root), download=True)
+
+    def source(self) -> Source:
+        images, parts = self.root / "celeba/img_align_celeba", self._partition
+        if not (images.is_dir() and parts.exists()):
+            raise missing(type(self).__name__, self.root, [images, parts])
+        return Directory(images)
+
+    def described(self, names: Sequence[str]) -> Labelling:
+        lines = self._partition.read_text().splitlines()
+        part = dict(line.split() for line in lines if line.strip())
+        known = [name for name in names if name in part]
+        splits = [("train", "validation", "test")[int(part[name])] for name in known]
+        return Labelling(known, np.zeros(len(known), np.int64), (), splits, [None] * len(known))
+
+    @property
+    def _partition(self) -> Path:
+        return self.root / "celeba/list_eval_partition.txt"

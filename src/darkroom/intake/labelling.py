@@ -34,11 +34,11 @@ class Labelling:
         groups: What must stay on one side of the split, for each; None for those on their own.
     """
 
-    names: list[str]
+    names: Sequence[str]
     labels: np.ndarray
     class_names: tuple[str, ...]
-    splits: list[str | None]
-    groups: list[str | None]
+    splits: Sequence[str | None]
+    groups: Sequence[str | None]
 
 
 def by_folders(names: Sequence[str], classes: bool = True, group: str | None = None) -> Labelling:
