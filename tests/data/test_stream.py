@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from darkroom.data.datasets import ArraySet
-from darkroom.data.stream import HeldOutLoader, ResidentLoader, Stream
+from darkroom.data.stream import HeldOutLoader, ResidentLoader, Shuffled, Stream
 
 LENGTH, BATCH = 10, 4
 
@@ -26,7 +26,7 @@ def places_of(batch):
 def places(images, start=0, seed=0, rank=0, world_size=1, batch_size=BATCH):
     """(epoch, index) of each of the coming images, over as many Lightning epochs as it takes."""
     clock = Clock(start)
-    stream = Stream(LENGTH, batch_size, seed, clock, rank, world_size)
+    stream = Stream(Shuffled(LENGTH, seed), batch_size, clock, rank, world_size)
     batches = []
     while clock() < start + images:
         for batch in stream:
@@ -63,7 +63,7 @@ def test_each_epoch_and_each_seed_has_an_order_of_its_own():
 
 def test_a_stream_gives_the_batches_at_the_clock_and_nothing_else():
     clock = Clock()
-    stream = Stream(LENGTH, BATCH, 0, clock)
+    stream = Stream(Shuffled(LENGTH, 0), BATCH, clock)
     assert len(stream) == len(list(stream)) == 2
     assert list(stream) == list(stream)
     first = list(stream)
@@ -84,18 +84,18 @@ def test_devices_together_see_in_order_what_one_device_sees(world_size):
 
 
 def test_a_batch_as_large_as_the_set_is_the_largest():
-    assert len(Stream(LENGTH, LENGTH, 0, Clock())) == 1
+    assert len(Stream(Shuffled(LENGTH, 0), LENGTH, Clock())) == 1
     with pytest.raises(ValueError, match=r"batch_size=11 .* 10 images.*Type data\.batch_size=5"):
-        Stream(LENGTH, LENGTH + 1, 0, Clock())
+        Stream(Shuffled(LENGTH, 0), LENGTH + 1, Clock())
 
 
 def test_devices_that_cannot_share_a_batch_are_told_the_next_size():
     with pytest.raises(ValueError, match=r"batch_size=7 .* 3 devices.*Type data\.batch_size=9"):
-        Stream(LENGTH, 7, 0, Clock(), world_size=3)
+        Stream(Shuffled(LENGTH, 0), 7, Clock(), world_size=3)
 
 
 def test_resident_batches_hold_the_images_and_labels_of_their_places():
-    images, stream = image_set(LENGTH), Stream(LENGTH, BATCH, 0, Clock())
+    images, stream = image_set(LENGTH), Stream(Shuffled(LENGTH, 0), BATCH, Clock())
     loader = ResidentLoader(images, stream)
     assert len(loader) == 2
     for batch, drawn in zip(loader, stream, strict=True):

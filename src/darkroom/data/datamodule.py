@@ -11,9 +11,9 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from darkroom.augmentation import Augmentation
-from darkroom.data.datasets import ImageSet
+from darkroom.data.datasets import Divisible, ImageSet
 from darkroom.data.division import divide
-from darkroom.data.stream import HeldOutLoader, ResidentLoader, Stream
+from darkroom.data.stream import HeldOutLoader, Order, ResidentLoader, Shuffled, Stream
 from darkroom.images import Batch, sides, to_float
 
 MEMORY_SHARE = 0.25  # of the free memory may go to resident images
@@ -45,6 +45,7 @@ class ImageData(LightningDataModule):
     training: ImageSet
     held_out: ImageSet
     test: ImageSet
+    patience = 120  # seconds without a batch, after which a worker is taken to hang
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class ImageData(LightningDataModule):
         self.resident, self.num_workers = resident, num_workers
 
     @abstractmethod
-    def read(self) -> ImageSet:
+    def read(self) -> Divisible:
         """The images, at most `limit`, in the resolution and the channels asked for."""
 
     @property
@@ -97,14 +98,17 @@ class ImageData(LightningDataModule):
         self.held_out = images.subset(division.held_out)
         self.test = images.subset(division.test)
 
+    def order(self) -> Order:
+        """Which training image comes when."""
+        return Shuffled(len(self.training), self.seed)
+
     def train_dataloader(self) -> Iterable[Batch]:
         trainer = self.trainer
         assert trainer is not None, "Lightning asks for loaders while a trainer is attached"
         system = trainer.lightning_module
         stream = Stream(
-            len(self.training),
+            self.order(),
             self.batch_size,
-            self.seed,
             clock=lambda: cast(int, system.images_seen),
             rank=trainer.global_rank,
             world_size=trainer.world_size,
@@ -119,7 +123,7 @@ class ImageData(LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=device.type == "cuda",
-            timeout=120 if self.num_workers > 0 else 0,  # a worker that hangs is an error
+            timeout=self.patience if self.num_workers > 0 else 0,
         )
 
     def val_dataloader(self) -> Iterable[Batch]:

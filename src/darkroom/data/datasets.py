@@ -25,24 +25,18 @@ class ImageSet(Dataset[Batch]):
     """Images that are fetched by the batch, never one by one.
 
     Attributes:
-        labels: Class of each image; 0 where there are no classes.
         class_names: Names of the classes; empty where there are none.
-        splits: train, validation or test for each image, None where that is open; or empty.
-        groups: What must stay on one side of a split, for each image; or empty.
     """
 
-    labels: Labels
     class_names: tuple[str, ...]
-    splits: Sequence[str | None] = ()
-    groups: Sequence[str | None] = ()
 
+    @abstractmethod
     def __len__(self) -> int:
-        return len(self.labels)
+        """Images of the set."""
 
+    @abstractmethod
     def __getitem__(self, key: Key) -> Batch:
         """A batch, by the epochs and indices of its images, as the stream names them."""
-        epochs, index = (torch.as_tensor(part, device=self.labels.device) for part in key)
-        return Batch(self.pixels_at(index), self.labels[index], epochs, index)
 
     @property
     @abstractmethod
@@ -54,29 +48,54 @@ class ImageSet(Dataset[Batch]):
         """The images at some places, in this order."""
 
     @abstractmethod
-    def subset(self, index: Int64[Tensor, " part"]) -> "ImageSet":
+    def fingerprint(self) -> str:
+        """A hash of every pixel and label: two sets are the same if and only if these are."""
+
+    def first(self, n: int) -> Pixels:
+        return self.pixels_at(torch.arange(min(n, len(self))))
+
+    def to(self, device: torch.device) -> "ArraySet":
+        everything = torch.arange(len(self))
+        batch = self[torch.zeros_like(everything), everything]
+        return ArraySet(batch.images.to(device), batch.labels.to(device), self.class_names)
+
+
+class Divisible(ImageSet):
+    """Images whose labels are in memory, so that they can be divided into parts.
+
+    Attributes:
+        labels: Class of each image; 0 where there are no classes.
+        splits: train, validation or test for each image, None where that is open; or empty.
+        groups: What must stay on one side of a split, for each image; or empty.
+    """
+
+    labels: Labels
+    splits: Sequence[str | None] = ()
+    groups: Sequence[str | None] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: Key) -> Batch:
+        epochs, index = (torch.as_tensor(part, device=self.labels.device) for part in key)
+        return Batch(self.pixels_at(index), self.labels[index], epochs, index)
+
+    @abstractmethod
+    def subset(self, index: Int64[Tensor, " part"]) -> "Divisible":
         """The images at some places as a set of their own."""
 
     @abstractmethod
     def hashes(self) -> list[str]:
         """A hash of the pixels of each image."""
 
-    def first(self, n: int) -> Pixels:
-        return self.pixels_at(torch.arange(min(n, len(self))))
-
-    def to(self, device: torch.device) -> "ArraySet":
-        pixels = self.pixels_at(torch.arange(len(self))).to(device)
-        return ArraySet(pixels, self.labels.to(device), self.class_names)
-
     def fingerprint(self) -> str:
-        """A hash of every pixel and label: two sets are the same if and only if these are."""
         digest = sha256(repr((self.shape, self.class_names, self.hashes())).encode())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class ArraySet(ImageSet):
+class ArraySet(Divisible):
     """Images in memory.
 
     Attributes:
@@ -120,7 +139,7 @@ class ArraySet(ImageSet):
 
 
 @dataclass(frozen=True)
-class PackedSet(ImageSet):
+class PackedSet(Divisible):
     """Images in a pack on the disk; only what is asked for comes into memory.
 
     Attributes:
