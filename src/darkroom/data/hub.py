@@ -79,7 +79,8 @@ class HuggingFace(Packed):
         return self.rows
 
     def described(self, names: Sequence[str]) -> Labelling:
-        labels, class_names = np.zeros(len(names), np.int64), ()
+        labels = np.zeros(len(names), np.int64)
+        class_names: tuple[str, ...] = ()
         if self.labels is not None:
             values = self.rows.table[self.labels]
             feature = self.rows.table.features[self.labels]

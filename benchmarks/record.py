@@ -1,0 +1,98 @@
+"""How results are taken and kept: paired, as medians with spread, and with the machine's name."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        name: What was measured.
+        unit: Of the values.
+        value: The median.
+        low: The smallest value.
+        high: The largest value.
+        ratio: To the row that it was paired with: the median of the rounds' ratios; None for that
+            row itself.
+    """
+
+    name: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    ratio: float | None = None
+
+
+def paired(subjects: Mapping[str, Callable[[], float]], unit: str, rounds: int = 5) -> list[Row]:
+    """Measures several things in turn, round after round, so that all meet the same disturbances.
+
+    Args:
+        subjects: Functions that return a value; ratios are to the first.
+        unit: Of the values.
+        rounds: How often.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, measure in subjects.items():
+            taken[name].append(measure())
+    first = next(iter(taken.values()))
+    rows = []
+    for number, (name, values) in enumerate(taken.items()):
+        ratios = [value / reference for value, reference in zip(values, first, strict=True)]
+        ratio = median(ratios) if number else None
+        rows.append(Row(name, unit, median(values), min(values), max(values), ratio))
+    return rows
+
+
+def write(name: str, tables: Mapping[str, list[Row]], remarks: str) -> Path:
+    """Writes one result as Markdown and as JSON.
+
+    Args:
+        name: Of the benchmark.
+        tables: Rows by the title of their table.
+        remarks: What a reader has to know.
+    """
+    machine, now = hardware(), datetime.now(UTC)
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {machine}".lower()).strip("-")
+    path = RESULTS / f"{now:%Y-%m-%d}-{slug}.md"
+    path.parent.mkdir(exist_ok=True)
+    versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "torchvision", "pillow", "numpy"))
+    lines = [f"# {name}", "", f"{machine}, {now:%Y-%m-%d}; {versions}. {remarks}", ""]
+    for title, rows in tables.items():
+        lines += [
+            f"## {title}",
+            "",
+            "| | median | lowest to highest | ratio |",
+            "|---|---|---|---|",
+        ]
+        for row in rows:
+            ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+            span = f"{row.low:,.4g} to {row.high:,.4g}"
+            lines.append(f"| {row.name} | {row.value:,.4g} {row.unit} | {span} | {ratio} |")
+        lines.append("")
+    path.write_text("\n".join(lines))
+    content = {title: [asdict(row) for row in rows] for title, rows in tables.items()}
+    path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def hardware() -> str:
+    """The accelerator if there is one, else the cores."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()} CPU cores {platform.machine()}"
