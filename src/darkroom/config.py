@@ -143,9 +143,6 @@ def check(config: DictConfig) -> None:
 def problems(config: DictConfig) -> list[str]:
     """Everything that is wrong with a composed config, without importing what it names."""
     try:
-        missing = OmegaConf.missing_keys(config)
-        if missing:
-            return [f"{name} is not set. Type {name}=<value>." for name in sorted(missing)]
         typed = OmegaConf.to_container(config, resolve=True)
         tree = OmegaConf.to_container(_settled(config), resolve=True)
     except OmegaConfBaseException as error:
@@ -154,14 +151,16 @@ def problems(config: DictConfig) -> list[str]:
     assert isinstance(typed, dict), "likewise"
     schema = OmegaConf.get_type(config)
     options = [f.name for f in fields(schema)] if isinstance(schema, type) else list(tree)
-    found = [_unknown("", str(key), options) for key in tree if key not in options]
+    missing = sorted(OmegaConf.missing_keys(config))
+    found = [f"{name} is not set. Type {name}=<value>." for name in missing]
+    found += [_unknown("", str(key), options) for key in tree if key not in options]
     for name in options:
         value = (typed if name == "data" else tree)[name]
         if name in ("logger", "callbacks"):
             for key, node in value.items():
                 if node is not None:  # `callbacks.samples: null` leaves one out
                     found += _problems_of_object(f"{name}.{key}", node)
-        elif name in ("data", "model", "trainer", "draw"):
+        elif name in ("data", "model", "trainer", "draw") and value != MISSING:
             found += _problems_of_object(name, value)
     return found
 
@@ -221,7 +220,7 @@ def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature
         if key not in taken:
             if not signature.is_open:
                 found.append(_unknown(f"{path}.", key, list(taken)))
-        elif not isinstance(value, dict) and not accepts(taken[key].annotation, value):
+        elif value != MISSING and not _fits(value, taken[key].annotation):
             expected = taken[key].annotation
             assert expected is not None, "without an annotation everything is accepted"
             found.append(f"{path}.{key}: expected {ast.unparse(expected)}, got {value!r}.")
@@ -232,6 +231,10 @@ def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature
             if parameter.required and name not in node
         ]
     return found
+
+
+def _fits(value: Any, annotation: ast.expr | None) -> bool:
+    return isinstance(value, dict) or accepts(annotation, value)
 
 
 def _problems_of_value(path: str, value: Any) -> list[str]:
