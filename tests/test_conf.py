@@ -14,7 +14,11 @@ from darkroom.systems import System
 from darkroom.trainer import Trainer
 from tests.composed import composed
 
-NEEDED = {"data=folder": ["data.root=sprites"]}
+NEEDED = {
+    "data=folder": ["data.root=sprites"],
+    "data=hf": ["data.name=owner/sprites"],
+    "data=streaming": ["data.root=chunks"],
+}
 
 
 def options(group: str) -> list[str]:
@@ -46,7 +50,7 @@ def drawn_by(tree: DictConfig) -> tuple[int, ...]:
 CHOICES = [
     (verb, group, option)
     for verb, groups in {
-        "train": ("data", "model", "trainer", "logger", "callbacks", "experiment"),
+        "train": ("data", "augmentation", "model", "trainer", "logger", "callbacks", "experiment"),
         "sample": ("draw",),
     }.items()
     for group in groups
