@@ -123,6 +123,9 @@ def _open(verb: str, task: Callable[[DictConfig], Any]) -> None:
             print(f"{verb}: {error}", file=sys.stderr)
             print("(HYDRA_FULL_ERROR=1 shows where it was found)", file=sys.stderr)
             sys.exit(2)
+        except KeyboardInterrupt:
+            print(f"{verb}: interrupted. Type the same again to go on.", file=sys.stderr)
+            sys.exit(130)
         finally:
             _remove_empty(Path(HydraConfig.get().runtime.output_dir))
 
