@@ -92,8 +92,8 @@ class ImageData(LightningDataModule):
         if not (len(division.training) and len(division.held_out)):
             raise ValueError(
                 f"data.validation={self.validation} of {len(images)} images leaves nothing to "
-                "train or to validate on (equal images, and those of a group, stay together). Bring "
-                "more images, or raise data.limit."
+                "train or to validate on (equal images, and those of a group, stay together). "
+                "Bring more images, or raise data.limit."
             )
         self.training = images.subset(division.training)
         self.held_out = images.subset(division.held_out)
