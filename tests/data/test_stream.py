@@ -1,8 +1,10 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from darkroom.data.datasets import ArraySet
-from darkroom.data.stream import HeldOutLoader, ResidentLoader, Shuffled, Stream
+from darkroom.data.stream import Dealt, HeldOutLoader, ResidentLoader, Shuffled, Stream
 
 LENGTH, BATCH = 10, 4
 
@@ -23,16 +25,22 @@ def places_of(batch):
     return list(zip(epochs, indices, strict=True))
 
 
-def places(images, start=0, seed=0, rank=0, world_size=1, batch_size=BATCH):
+@pytest.fixture(params=["shuffled", "dealt"])
+def places(request):
     """(epoch, index) of each of the coming images, over as many Lightning epochs as it takes."""
-    clock = Clock(start)
-    stream = Stream(Shuffled(LENGTH, seed), batch_size, clock, rank, world_size)
-    batches = []
-    while clock() < start + images:
-        for batch in stream:
-            batches.append(places_of(batch))
-            clock.images_seen += batch_size
-    return batches[: images // batch_size]
+
+    def coming(images, start=0, seed=0, rank=0, world_size=1, batch_size=BATCH):
+        clock = Clock(start)
+        order = Shuffled(LENGTH, seed) if request.param == "shuffled" else Dealt([4, 3, 3], 2, seed)
+        stream = Stream(order, batch_size, clock, rank, world_size)
+        batches = []
+        while clock() < start + images:
+            for batch in stream:
+                batches.append(places_of(batch))
+                clock.images_seen += batch_size
+        return batches[: images // batch_size]
+
+    return coming
 
 
 def flat(batches):
@@ -44,14 +52,14 @@ def image_set(n):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 5, 10])
-def test_every_image_comes_once_in_an_epoch_for_any_batch_size(batch_size):
+def test_every_image_comes_once_in_an_epoch_for_any_batch_size(batch_size, places):
     coming = flat(places(6 * LENGTH, batch_size=batch_size))
     for epoch in range(len(coming) // LENGTH):
         drawn = coming[epoch * LENGTH : (epoch + 1) * LENGTH]
         assert sorted(drawn) == [(epoch, index) for index in range(LENGTH)]
 
 
-def test_each_epoch_and_each_seed_has_an_order_of_its_own():
+def test_each_epoch_and_each_seed_has_an_order_of_its_own(places):
     first, second = (
         [index for _, index in flat(places(2 * LENGTH, batch_size=LENGTH))[part]]
         for part in (slice(LENGTH), slice(LENGTH, None))
@@ -72,15 +80,70 @@ def test_a_stream_gives_the_batches_at_the_clock_and_nothing_else():
 
 
 @pytest.mark.parametrize("start", range(4, 60, 4))
-def test_a_run_resumed_at_any_batch_sees_what_an_unbroken_run_sees(start):
+def test_a_run_resumed_at_any_batch_sees_what_an_unbroken_run_sees(start, places):
     assert places(80 - start, start) == places(80)[start // BATCH :]
 
 
 @pytest.mark.parametrize("world_size", [2, 4])
-def test_devices_together_see_in_order_what_one_device_sees(world_size):
+def test_devices_together_see_in_order_what_one_device_sees(world_size, places):
     shares = [places(60, rank=rank, world_size=world_size) for rank in range(world_size)]
     together = [flat(parts) for parts in zip(*shares, strict=True)]
     assert together == places(60)
+
+
+SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=9)
+
+
+def chunks_of(images, sizes):
+    """The chunk of each image."""
+    return torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))[images].tolist()
+
+
+@given(SIZES, st.integers(1, 12), st.integers(1, 20), st.integers(0, 3))
+def test_images_in_chunks_come_once_in_an_epoch_and_by_slots(sizes, window, batch_size, first):
+    dealt, length = Dealt(sizes, window, seed=1), sum(sizes)
+    start = first * length
+    picked = [
+        dealt.pick(torch.arange(place, min(place + batch_size, start + 2 * length)))
+        for place in range(start, start + 2 * length, batch_size)
+    ]
+    epochs, indices = (torch.cat(parts).tolist() for parts in zip(*picked, strict=True))
+    assert epochs == [first] * length + [first + 1] * length
+    for epoch in (indices[:length], indices[length:]):
+        assert sorted(epoch) == list(range(length))
+    slots = [dealt.find(place)[0] for place in range(start, start + 2 * length)]
+    assert slots == sorted(slots)
+    for slot in range(slots[0], slots[-1] + 1):
+        drawn = [index for index, where in zip(indices, slots, strict=True) if where == slot]
+        assert set(chunks_of(drawn, sizes)) <= set(dealt.in_play(slot))
+        assert len(dealt.in_play(slot)) == len(set(dealt.in_play(slot))) <= window
+
+
+@given(SIZES, st.integers(1, 4), st.integers(0, 3))
+def test_the_chunks_that_come_are_those_in_play_and_then_the_next(sizes, window, ahead):
+    dealt, length = Dealt(sizes, window, seed=1), sum(sizes)
+    for place in range(2 * length):
+        coming, (slot, _) = dealt.coming(place, ahead), dealt.find(place)
+        now = dealt.in_play(slot)
+        assert coming[: len(now)] == now
+        assert len(coming) == len(set(coming)) <= len(now) + ahead
+        if slot % len(sizes) < len(sizes) - ahead:  # else the next epoch brings any
+            news = [dealt.in_play(slot + step + 1)[0] for step in range(ahead)]
+            assert coming[len(now) :] == [chunk for chunk in news if chunk not in now]
+
+
+def test_chunks_are_mixed_with_each_other_and_anew_in_each_epoch():
+    sizes, window = [50] * 20, 8
+    dealt = Dealt(sizes, window, seed=0)
+    _, indices = dealt.pick(torch.arange(3000))
+    chunks = torch.tensor(chunks_of(indices, sizes))
+    in_batch = [len(batch.unique()) for batch in chunks.split(32) if len(batch) == 32]
+    assert sum(in_batch) / len(in_batch) > 0.9 * window
+    alike = (chunks[1:] == chunks[:-1]).float().mean()  # 1/8, if the eight in play are well mixed
+    assert 0.09 < alike < 0.16
+    positions = torch.stack([epoch.argsort() for epoch in indices.split(1000)]).double()
+    correlations = torch.corrcoef(positions) - torch.eye(3)
+    assert correlations.abs().max() < 0.4  # 20 chunks in another order: chance makes about 0.2
 
 
 def test_a_batch_as_large_as_the_set_is_the_largest():

@@ -4,6 +4,7 @@ from darkroom.data.datamodule import ImageData
 from darkroom.data.hub import HuggingFace
 from darkroom.data.known import CIFAR10, MNIST, CelebA, Digits, FashionMNIST
 from darkroom.data.own import Folder, Packed
+from darkroom.data.streaming import Streaming
 
 __all__ = [
     "CIFAR10",
@@ -15,4 +16,5 @@ __all__ = [
     "HuggingFace",
     "ImageData",
     "Packed",
+    "Streaming",
 ]

@@ -14,7 +14,7 @@ from darkroom import randomness
 from darkroom.data.datasets import ImageSet
 from darkroom.images import Batch
 
-Picked = Int64[Tensor, " share"]
+Places = Int64[Tensor, " share"]
 
 
 @runtime_checkable
@@ -24,7 +24,7 @@ class Order(Protocol):
     def __len__(self) -> int:
         """Images of an epoch."""
 
-    def pick(self, places: Picked) -> tuple[Picked, Picked]:
+    def pick(self, places: Places) -> tuple[Places, Places]:
         """Epochs and indices of the images at some places."""
 
 
@@ -45,7 +45,7 @@ class Shuffled:
     def __len__(self) -> int:
         return self.length
 
-    def pick(self, places: Picked) -> tuple[Picked, Picked]:
+    def pick(self, places: Places) -> tuple[Places, Places]:
         epochs = places // self.length
         indices = torch.empty_like(places)
         for epoch in epochs.unique().tolist():
@@ -82,7 +82,7 @@ class Dealt:
     def __len__(self) -> int:
         return self.length
 
-    def pick(self, places: Picked) -> tuple[Picked, Picked]:
+    def pick(self, places: Places) -> tuple[Places, Places]:
         indices = []
         for place in places.tolist():
             number, offset = self.find(place)
@@ -179,7 +179,7 @@ class Stream(Sampler[tuple[list[int], list[int]]]):
         for epochs, indices in self.batches():
             yield epochs.tolist(), indices.tolist()  # lists are cheap to send to a worker process
 
-    def batches(self) -> Iterator[tuple[Picked, Picked]]:
+    def batches(self) -> Iterator[tuple[Places, Places]]:
         """Epochs and indices of the coming batches, this device's share of each."""
         place, rows = self.clock(), self.batch_size // self.world_size
         for _ in range(len(self)):
