@@ -194,6 +194,7 @@ def test_floats_within_0_and_1_are_mapped_as_they_are():
     assert pixels(encoded(floats, "TIFF"), "f.tif")[1].tolist() == [[64, 128, 191]]
 
 
+@pytest.mark.filterwarnings("error")  # NumPy's, of 0 / 0
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_other_numbers_are_mapped_from_their_lowest_to_their_highest(dtype):
     numbers = np.array([[-100, 0, 50, 100]], dtype)
@@ -201,6 +202,9 @@ def test_other_numbers_are_mapped_from_their_lowest_to_their_highest(dtype):
     assert np.asarray(decoded.image).tolist() == [[0, 128, 191, 255]]
     assert decoded.facts["highest"] == 100
     assert pixels(encoded(np.full((2, 2), 7, dtype), "TIFF"), "n.tif")[1].max() == 0
+    assert pixels(encoded(np.array([[-1, 0, 1]], dtype), "TIFF"), "n.tif")[1].tolist() == [
+        [0, 128, 255]
+    ]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -517,7 +521,7 @@ def test_every_file_of_pydicom_is_decoded_or_refused_in_words():
     assert len(files) - len(refused) >= 40
     for name, text in refused.items():
         assert len(text) > 20, name
-        assert not text.rstrip().endswith(":"), name
+        assert ": (" not in text, name  # that sentence would go on
         assert "0x7" not in text, name
     for name in ("CT_small.dcm", "MR_small.dcm", "MR_small_RLE.dcm", "examples_palette.dcm"):
         assert name not in refused

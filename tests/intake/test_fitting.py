@@ -135,6 +135,12 @@ def test_all_of_a_padded_image_is_there(height, width, rows, columns):
     assert np.array_equal(padded, expected)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 100), (100, 1)])
+def test_a_thin_image_does_not_vanish_in_its_padding(height, width):
+    padded = fit(np.full((1, height, width), 9, np.uint8), (8, 8), "pad")
+    assert (padded == 9).sum() == 8
+
+
 def test_a_stretched_image_fills_both_sides():
     image = np.zeros((1, 4, 16), np.uint8)
     image[..., 8:] = 255

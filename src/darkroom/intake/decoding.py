@@ -118,8 +118,6 @@ def _plain(image: Image.Image) -> Image.Image:
 
 def _to_bytes(values: np.ndarray, value_range: ValueRange) -> np.ndarray:
     """One channel of numbers to 0..255."""
-    if values.dtype == np.uint8:
-        return values
     numbers = values.astype(np.float64)  # whatever the byte order
     if not np.isfinite(numbers).all():
         raise ValueError("it holds NaN or infinity")
