@@ -11,6 +11,8 @@ from darkroom.data.own import Packed
 from darkroom.intake.labelling import SPLITS, Labelling
 from darkroom.intake.sources import Entry, Listing, Source
 
+CLASSES = "string", "large_string", "int", "uint", "bool"  # types of a column that may hold classes
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -25,6 +27,8 @@ class Rows:
 
     def read(self, name: str) -> bytes:
         cell = self.table[int(name)][self.column]
+        if cell is None:
+            raise ValueError("its row has no image")
         return cell["bytes"] or Path(cell["path"]).read_bytes()
 
 
@@ -75,21 +79,39 @@ class HuggingFace(Packed):
                 "data.image=<one of them> if one holds files."
             )
         self.labels = self._column("label", self.label, ClassLabel, table.features)
-        self.rows = Rows(table.cast_column(image, Image(decode=False)), image)
+        try:
+            self.rows = Rows(table.cast_column(image, Image(decode=False)), image)
+        except (TypeError, NotImplementedError) as error:
+            raise ValueError(
+                f"data.image={image}: {self.origin} has no images there: {error}. Type another "
+                "column."
+            ) from error
         return self.rows
 
     def described(self, names: Sequence[str]) -> Labelling:
-        labels = np.zeros(len(names), np.int64)
-        class_names: tuple[str, ...] = ()
-        if self.labels is not None:
-            values = self.rows.table[self.labels]
-            feature = self.rows.table.features[self.labels]
-            class_names = tuple(getattr(feature, "names", None) or sorted(set(values)))
-            place = {name: number for number, name in enumerate(class_names)}
-            labels = np.array([place.get(value, value) for value in values], np.int64)
-        if labels.min(initial=0) < 0:  # some publish the images of a test and not their classes
+        labels, class_names = self._classes()
+        if len(class_names) < 2 or labels.min() < 0:
+            # some publish the images of a test and not their classes
             labels, class_names = np.zeros_like(labels), ()
         return Labelling(list(names), labels, class_names, self.splits, [None] * len(names))
+
+    def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The class of each row, -1 where it has none, and the names of the classes."""
+        table = self.rows.table
+        if self.labels is None:
+            return np.zeros(len(table), np.int64), ()
+        feature = table.features[self.labels]
+        names = getattr(feature, "names", None)  # of a ClassLabel, whose values are numbers
+        if names is None and not str(getattr(feature, "dtype", "")).startswith(CLASSES):
+            raise ValueError(
+                f"data.label={self.labels}: {self.origin} has no classes there, which are texts or "
+                "whole numbers. Type another column."
+            )
+        values = list(table[self.labels])
+        keys = range(len(names)) if names else sorted({*values} - {None})
+        number = {key: place for place, key in enumerate(keys)}
+        labels = [number.get(value, -1) for value in values]
+        return np.array(labels, np.int64), tuple(map(str, names or keys))
 
     def _column(self, option: str, chosen: str | None, kind: type, features: Any) -> str | None:
         if chosen is not None and chosen not in features:
