@@ -4,6 +4,7 @@ The rules are few and plain. Each gives an override and its reason, from counts 
 not from taste; numbers that were measured stand in `benchmarks/`.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,8 @@ def advise(
         typed: The overrides that the user typed, which are kept.
         model: Name of the model's config.
         accelerated: Whether this machine has a GPU or the like.
-        table: A CSV file that keeps near-duplicates together.
+        table: A CSV file that keeps near-duplicates together; None if there is none, or the user
+            has groups already.
     """
     channels, height, width = found.shape
     side = str(height) if height == width else f"[{height},{width}]"
@@ -57,7 +59,7 @@ def advise(
         )
     if found.shallow:
         reasons["data.value_range=percentile"] = "files of 16 bits use few of them"
-    if found.mirror.harmless and found.images >= 100:
+    if found.mirror and found.mirror.harmless:
         reasons["augmentation=flip"] = "mirrored images cannot be told from the others"
     elif found.images < FEW:
         reasons["augmentation=wobble"] = f"{found.images} images are few"
@@ -71,21 +73,28 @@ def advise(
         reasons["model.generator.width=32"] = reason
         reasons["model.discriminator.width=32"] = reason
     budget = min(max(PASSES * learning, LEAST), MOST)
-    reasons[f"trainer.max_images={round(budget, -4)}"] = f"{budget / learning:.0f} passes"
-    chosen = {override.partition("=")[0] for override in typed}
+    reasons[f"trainer.max_images={round(budget, -4)}"] = f"{budget / max(learning, 1):.0f} passes"
+    chosen = {_name(override) for override in typed}
+    if "data.augmentation" in chosen:
+        chosen.add("augmentation")
     settled = {"data.resolution", "data.channels", "data.limit"}  # as packed, and all of them
     reasons = {
         override: reason
         for override, reason in reasons.items()
-        if (name := override.partition("=")[0]) in settled or name not in chosen
+        if _name(override) in settled or _name(override) not in chosen
     }
-    kept = [override for override in typed if override.partition("=")[0] not in settled]
+    kept = [override for override in typed if _name(override) not in settled]
     source = [] if "data" in chosen else ["data=folder"]
     return Advice([f"model={model}", *source, *kept, *reasons], reasons)
 
 
+def _name(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
+
+
 def _quoted(override: str) -> str:
     """As a shell takes it."""
-    name, _, value = override.partition("=")
-    plain = all(character.isalnum() or character in "._-/+:@%~," for character in value)
-    return override if plain else f"{name}='{value}'"
+    name, equals, value = override.partition("=")
+    if "'" in value and not set(value) & set('"$`\\!'):  # quotes for Hydra, which stay legible
+        return f'{shlex.quote(name)}="{value}"'
+    return f"{shlex.quote(name)}{equals}{shlex.quote(value) if value else ''}"

@@ -109,7 +109,7 @@ def _train_in_a_process_of_its_own(overrides: list[str], run_dir: str) -> None:
     Lightning starts one process for each further device with this process's command line. In a
     sweep that would be the whole sweep again, so each job is a plain run in a process of its own.
     """
-    command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir='{run_dir}'"]
+    command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir={config.spelt(run_dir)}"]
     subprocess.run(command, check=True)
 
 
@@ -142,7 +142,7 @@ def _open_ended(argument: str) -> str:
     """
     name, equals, value = argument.partition("=")
     if value.startswith("~"):
-        argument = f"{name}='{os.path.expanduser(value)}'"
+        argument = f"{name}={config.spelt(os.path.expanduser(value))}"
     is_value = equals and name[:1].isalpha() and name.split(".")[0] not in {"hydra"}
     return f"++{argument}" if is_value and name not in _groups() else argument
 

@@ -5,11 +5,13 @@ in full before anything is built or even imported, and it can name only what the
 """
 
 import ast
+import re
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -172,6 +174,12 @@ def _settled(config: DictConfig) -> DictConfig:
         if OmegaConf.select(config, option) == "auto":
             OmegaConf.update(settled, option, any_number)
     return settled
+
+
+def spelt(text: str) -> str:
+    """A text as the value of an override, in quotes where Hydra's grammar wants them."""
+    plain = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_./-]*", text)
+    return text if plain else QuotedString(text, Quote.single).with_quotes()
 
 
 def build(node: DictConfig, **given: Any) -> Any:

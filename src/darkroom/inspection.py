@@ -16,13 +16,13 @@ from darkroom import randomness
 from darkroom.data.datasets import PackedSet
 from darkroom.data.division import Division
 from darkroom.images import composited, pil
-from darkroom.intake.pack import Record
+from darkroom.intake.pack import Reading, Record
 from darkroom.metrics import kernel_distance, thumbnails
 
 SIMILAR_BITS = 10  # of 64: how far two perceptual hashes of near-duplicates are apart at most
 SIMILAR_VALUES = 8.0  # of 255: likewise their thumbnails, root mean square; flat drawings need it
 CLIPPED = 0.2  # a cropped share above this is worth a word
-MIRRORED = 2000  # images on each side of the mirror test
+MIRRORED = 50, 2000  # images on each side of the mirror test, at least and at most
 CHUNK = 512
 
 
@@ -60,7 +60,7 @@ class Inspection:
         modes: How many files of each format and mode.
         classes: Images of each class.
         splits: Images of each part: training, held out, test.
-        given_split: Whether the user, and not chance, made these parts.
+        given_split: Whether the user, and not chance, held images out.
         broken: Files that cannot be read, and why.
         ignored: Files with endings that no image has, by ending.
         identical: Groups of files with the same pixels.
@@ -74,7 +74,7 @@ class Inspection:
         alpha: Share of the files with transparency.
         lost: Share of the area that cropping cuts off, in the middle one.
         enlarged: Share of the files that are smaller than they are packed.
-        mirror: Whether mirroring is harmless.
+        mirror: Whether mirroring is harmless; None if the images are too few to tell.
     """
 
     images: int
@@ -97,7 +97,7 @@ class Inspection:
     alpha: float
     lost: float
     enlarged: float
-    mirror: Mirror
+    mirror: Mirror | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def inspect(
 
     facts = [r["facts"] for r in records]
     sizes = [(f["height"], f["width"]) for f in facts]
-    height, width = images.shape[1:]
+    reading = images.pack.reading
     return Inspection(
         images=len(images),
         shape=images.shape,
@@ -153,7 +153,7 @@ def inspect(
         modes=dict(Counter(f"{f['format']} {f['mode']}" for f in facts).most_common()),
         classes=_counts(images.class_names, images.labels.tolist()),
         splits={name: len(places) for name, places in parts.items()},
-        given_split=any(images.splits),
+        given_split="validation" in images.splits,
         broken=dict(broken),
         ignored=dict(ignored),
         identical=named(identical),
@@ -165,20 +165,21 @@ def inspect(
         animated=files(f["animated"] for f in facts),
         coloured=_share(r["coloured"] for r in records),
         alpha=_share(r["alpha"] for r in records),
-        lost=median(_cropped_share(size, (height, width)) for size in sizes),
-        enlarged=_share(h < height or w < width for h, w in sizes),
+        lost=median(_cropped_share(size, reading.size) for size in sizes),
+        enlarged=_share(_is_enlarged(size, reading) for size in sizes),
         mirror=mirror_test(images),
     )
 
 
-def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
+def findings(found: Inspection, reading: Reading, mended: bool) -> list[Finding]:
     """What of an inspection is worth a word, the most serious first.
 
     Args:
         found: The inspection.
-        fit: How images were brought to their size.
-        channels: Channels that they were packed with.
+        reading: How the images were packed.
+        mended: Whether the recommended command keeps near-duplicates together.
     """
+    alike = [group for group in found.similar if group not in found.identical]
     smallest, largest = _extremes(found.classes)
     return [
         finding
@@ -195,12 +196,7 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
                 found.leaks,
                 Finding(
                     f"{len(found.leaks)} groups of near-duplicates lie on both sides of the split",
-                    "Held-out numbers would be too good. "
-                    + (
-                        "The split is that of your folders or your table: move or remove them."
-                        if found.given_split
-                        else "The recommended command keeps each group together."
-                    ),
+                    f"Held-out numbers would be too good. {_remedy_of_leaks(found, mended)}",
                     found.leaks,
                 ),
             ),
@@ -215,13 +211,12 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
                 ),
             ),
             (
-                len(found.similar) > len(found.identical),
+                alike,
                 Finding(
-                    f"{sum(map(len, found.similar))} files look like another "
-                    f"({len(found.similar)} groups)",
+                    f"{sum(map(len, alike))} files look like another ({len(alike)} groups)",
                     "Frames of one animation, or one picture saved twice? Drop rows of images.csv "
                     "if so.",
-                    [group for group in found.similar if group not in found.leaks],
+                    [group for group in alike if group not in found.leaks],
                 ),
             ),
             (
@@ -233,7 +228,7 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
                 ),
             ),
             (
-                found.shallow,
+                found.shallow and reading.value_range == "full",
                 Finding(
                     f"{len(found.shallow)} of {found.deep} files of more than 8 bits use at most "
                     "12 of them, so they are nearly black",
@@ -257,7 +252,7 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
                 ),
             ),
             (
-                fit == "crop" and found.lost > CLIPPED,
+                reading.fit == "crop" and found.lost > CLIPPED,
                 Finding(
                     f"cropping cuts off {found.lost:.0%} of the middle image",
                     "Type data.fit=pad to keep all, or data.resolution=[height,width].",
@@ -272,14 +267,14 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
                 ),
             ),
             (
-                found.coloured and channels <= 2,
+                found.coloured and reading.channels <= 2,
                 Finding(
                     f"{found.coloured:.0%} of the images have colours that are lost in grey",
                     "Type data.channels=3 to keep them.",
                 ),
             ),
             (
-                found.alpha and channels in (1, 3),
+                found.alpha and reading.channels in (1, 3),
                 Finding(
                     f"{found.alpha:.0%} of the images have transparency, put on the background",
                     "Choose it with data.background=<colour>, or type data.channels=4 to draw "
@@ -303,6 +298,15 @@ def findings(found: Inspection, fit: str, channels: int) -> list[Finding]:
         )
         if condition
     ]
+
+
+def _remedy_of_leaks(found: Inspection, mended: bool) -> str:
+    if found.given_split:
+        return "The split came with the images: move or remove some."
+    if not mended:
+        return "Name each group in the column 'group' of data.table, as images.csv does."
+    fixed = " What came as test stays so: move or remove that." if found.splits["test"] else ""
+    return f"The recommended command keeps each group together.{fixed}"
 
 
 def near_duplicates(images: PackedSet) -> list[list[int]]:
@@ -330,14 +334,14 @@ def near_duplicates(images: PackedSet) -> list[list[int]]:
     return _groups_of(component[place] for place in range(len(images)))
 
 
-def mirror_test(images: PackedSet, halvings: int = 5) -> Mirror:
+def mirror_test(images: PackedSet, halvings: int = 5) -> Mirror | None:
     """Compares one half of the images with the other, mirrored and not, several times."""
+    half = min(len(images) // 2, MIRRORED[1])
+    if half < MIRRORED[0]:
+        return None
     distances, floors = [], []
     for halving in range(halvings):
         order = randomness.permutation(len(images), "mirror", halving)
-        half = min(len(images) // 2, MIRRORED)
-        if half < 2:
-            return Mirror(0.0, 0.0, 0.0)
         a, b = (images.pixels_at(part) for part in (order[:half], order[half : 2 * half]))
         floors.append(kernel_distance(thumbnails(a), thumbnails(b)))
         distances.append(kernel_distance(thumbnails(a), thumbnails(b.flip(3))))
@@ -381,6 +385,11 @@ def _share(conditions: Iterable[bool]) -> float:
 def _is_shallow(record: Record) -> bool:
     facts = record["facts"]
     return str(facts["mode"]).startswith("I;16") and facts["highest"] < 4096
+
+
+def _is_enlarged(size: tuple[int, int], reading: Reading) -> bool:
+    grows = [packed > side for side, packed in zip(size, reading.size, strict=True)]
+    return all(grows) if reading.fit == "pad" else any(grows)
 
 
 def _cropped_share(size: tuple[int, int], wanted: tuple[int, int]) -> float:

@@ -1,5 +1,6 @@
 """A short timed run of a config on this machine: how long the whole of it would take."""
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,10 @@ def probe(composed: DictConfig, data: ImageData, seconds: float = 5.0) -> Estima
     with randomness.initialisation(composed.seed):
         system: System = config.build(composed.model)
     stopwatch = _Stopwatch(seconds)
-    trainer: Trainer = config.build(composed.trainer, logger=False, callbacks=[stopwatch])
+    endless = {"max_images": sys.maxsize}  # the stopwatch ends it
+    trainer: Trainer = config.build(
+        composed.trainer, logger=False, callbacks=[stopwatch], **endless
+    )
     trainer.fit(system, datamodule=data)
     rate = stopwatch.images / stopwatch.elapsed
     device = trainer.strategy.root_device

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from darkroom import checkpoint, config, inspection, provenance, randomness
 from darkroom.advice import advise
-from darkroom.data import ImageData, Packed
+from darkroom.data import Folder, ImageData, Packed
 from darkroom.data.division import divide
 from darkroom.images import Pixels, save_png, tile, visible_scale
 from darkroom.probe import Estimate, probe
@@ -190,23 +190,29 @@ def prepare(
         raise ValueError(
             f"{type(data).__name__} comes prepared. Type data=folder data.root=<path>."
         )
+    data.prepare_data()
     images = data.read()
     division = divide(len(images), data.validation, data.seed, images.splits, images.groups)
     report = Path(composed.run_dir)
     report.mkdir(parents=True, exist_ok=True)
     found = inspection.inspect(images, division, data.left_out, data.listing.ignored)
     table = report / "images.csv"
-    write_table(table, images, found, data.left_out)
-    given = [override for override in typed if override.startswith(("data", "augmentation"))]
+    known = data.described([entry.name for entry in data.listing.entries])
+    write_table(table, images, found, known, data.pack.errors)
+    given = [o for o in typed if o.partition("=")[0].lstrip("+") not in _PREPARES]
+    takes_table = isinstance(data, Folder)
+    groups = any(known.groups) or getattr(data, "table", None) is not None
+    keeping = config.spelt(str(table)) if takes_table and not groups else None
     accelerated = torch.accelerator.is_available()
-    advice = advise(found, given, model, accelerated, str(table))
-    notable = inspection.findings(found, data.fit, images.shape[0])
+    advice = advise(found, given, model, accelerated, keeping)
+    mended = f"data.table={keeping}" in advice.reasons
+    notable = inspection.findings(found, images.pack.reading, mended)
     estimate = _estimate(train_config(advice.overrides), composed.probe)
     preparation = Preparation(data.origin, images, found, notable, advice, estimate)
     preparation.write(report)
     print(f"\n{preparation.text()}\n")
     print(f"report  {report / 'report.html'}")
-    print(f"table   {table} (data.table=... takes it back, edited)")
+    print(f"table   {table}{' (data.table=... takes it back, edited)' if takes_table else ''}")
 
 
 def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:
@@ -215,8 +221,11 @@ def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:
         data: ImageData = config.build(recommended.data)
         data.setup()
         return probe(recommended, data, seconds) if seconds else "not timed"
-    except ValueError as error:
+    except (ValueError, torch.OutOfMemoryError) as error:
         return f"It would not run: {error}"
+
+
+_PREPARES = {"model", "to", "shards", "probe"}  # options that are not for train.py
 
 
 def _device(name: str) -> torch.device:

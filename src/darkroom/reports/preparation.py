@@ -13,6 +13,7 @@ from darkroom.advice import Advice
 from darkroom.data.datasets import PackedSet
 from darkroom.images import visible_scale
 from darkroom.inspection import Finding, Inspection
+from darkroom.intake.labelling import Labelling
 from darkroom.probe import Estimate
 from darkroom.reports import page
 
@@ -83,7 +84,10 @@ class Preparation:
         parts = ", ".join(f"{count:,} {name}" for name, count in found.splits.items() if count)
         sizes = ", ".join(f"{count:,} of {size}" for size, count in list(self._sizes().items())[:4])
         more = len(self._sizes()) - 4
-        mirror = "cannot" if found.mirror.harmless else "can"
+        mirror = "too few images to tell"
+        if found.mirror:
+            can = "cannot" if found.mirror.harmless else "can"
+            mirror = f"{can} be told from the others ({found.mirror})"
         return [
             ("from", self.origin),
             (
@@ -96,7 +100,7 @@ class Preparation:
             ("classes", f"{len(found.classes)}" if found.classes else "none"),
             ("colours", f"{found.coloured:.0%} of the images"),
             ("transparency", f"{found.alpha:.0%} of the images"),
-            ("mirrored", f"{mirror} be told from the others ({found.mirror})"),
+            ("mirrored", mirror),
             (
                 "left out",
                 ", ".join(
@@ -146,11 +150,23 @@ class Preparation:
 
 
 def write_table(
-    path: Path, images: PackedSet, found: Inspection, broken: Mapping[str, str]
+    path: Path,
+    images: PackedSet,
+    found: Inspection,
+    known: Labelling,
+    broken: Mapping[str, str],
 ) -> None:
     """A CSV that `data.table` takes: the files with class, split and group, to be edited at will.
 
     Where the user made no groups, near-duplicates are one.
+
+    Args:
+        path: The table.
+        images: The set.
+        found: What was found in it.
+        known: Classes, splits and groups of all files.
+        broken: Files that cannot be read, and why. They are listed, so that they count once they
+            are mended.
     """
     group_of = {name: f"alike-{k}" for k, group in enumerate(found.similar) for name in group}
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -158,13 +174,12 @@ def write_table(
         rows.writerow(["file", "label", "split", "group", "width", "height", "error"])
         hashes = images.hashes()
         for place, name in enumerate(images.names):
-            label = images.labels[place]
             height, width = found.sizes[place]
             group = images.groups[place]  # the hash of its pixels, where the user named none
             rows.writerow(
                 [
                     name,
-                    images.class_names[label] if images.class_names else "",
+                    images.class_names[images.labels[place]] if images.class_names else "",
                     images.splits[place] or "",
                     group_of.get(name, "") if group == hashes[place] else group,
                     width,
@@ -172,8 +187,12 @@ def write_table(
                     "",
                 ]
             )
+        place_of = {name: place for place, name in enumerate(known.names)}
         for name, why in broken.items():
-            rows.writerow([name, "", "", "", "", "", why])
+            place = place_of[name]
+            label = known.class_names[known.labels[place]] if known.class_names else ""
+            split, group = known.splits[place] or "", known.groups[place] or ""
+            rows.writerow([name, label, split, group, "", "", why])
 
 
 def _spread(places: torch.Tensor, most: int) -> torch.Tensor:
