@@ -405,16 +405,19 @@ def test_a_bucket_is_read_through_http(images, train, tmp_path):
         }
         bucket = boto3.client("s3", **options)
         bucket.create_bucket(Bucket="bucket")
+
+        def put(name, content):
+            bucket.put_object(Bucket="bucket", Key=f"set/{name}", Body=content, ACL="public-read")
+
         for path in train.iterdir():
-            extra = {"ACL": "public-read"}
-            bucket.upload_file(str(path), "bucket", f"set/{path.name}", ExtraArgs=extra)
+            put(path.name, path.read_bytes())
         anonymous = {key: options[key] for key in ("endpoint_url", "region_name")}
         for settings in (options, anonymous | {"anonymous": True}):
             cache = tmp_path / f"cache {len(settings)}"
             read = Shards(store_of("s3://bucket/set", cache, 4, settings))
             check(read, images, torch.arange(60))
             assert len(files_in(cache)) == 4
-        bucket.put_object(Bucket="bucket", Key="set/chunk-0-0.bin", Body=b"short")
+        put("chunk-0-0.bin", b"short")
         with pytest.raises(ValueError, match=r"cannot be fetched: 5 of \d+ bytes arrived"):
             read.first(1)
         with pytest.raises(
