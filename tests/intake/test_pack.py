@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 
 import builds
@@ -18,7 +19,7 @@ from builds import READING, Deadly, Noting
 from PIL import Image
 
 from darkroom.intake import pack
-from darkroom.intake.pack import Pack, packed, read_image
+from darkroom.intake.pack import Pack, Reading, packed, read_image
 from darkroom.intake.sources import Directory, Entry
 
 N = 23  # four blocks of five images, and one of three
@@ -168,6 +169,15 @@ def test_a_record_tells_what_was_found(root, build):
     assert records["grey.png"]["pixels"] == blake2b(b"\x5a" * ROW, digest_size=16).hexdigest()
 
 
+def test_a_jpeg_is_decoded_large_enough_for_the_longer_side():
+    stripes = np.kron(np.random.default_rng(0).integers(0, 256, 100), np.ones((512, 5)))
+    image, content = Image.fromarray(stripes.astype(np.uint8)), BytesIO()
+    image.save(content, "JPEG", quality=95)
+    pixels, _ = read_image(content.getvalue(), "a.jpg", Reading((8, 100), 1, fit="stretch"), 1)
+    expected = np.asarray(image.resize((100, 8), Image.Resampling.BICUBIC)).astype(int)
+    assert np.abs(pixels[0] - expected).max() <= 4  # it was decoded at 500x512; at 63x64, it is 119
+
+
 def test_any_number_of_workers_makes_the_same_pack(root, build):
     (root / "05.png").write_bytes(b"no image")
     (root / "11.png").write_bytes((root / "11.png").read_bytes()[:60])
@@ -279,7 +289,7 @@ def test_a_damaged_pack_is_made_anew(damage, build):
     elif damage == "line":
         index.write_bytes(whole[1][:-30])
     else:
-        index.write_bytes(b"[1, 2]\n\xff")
+        index.write_bytes(b"[1, 2]\n")
     assert build()[1] == ALL
     assert (pixels.read_bytes(), index.read_bytes()) == whole
 
