@@ -157,6 +157,36 @@ def test_all_problems_are_told_at_once() -> None:
         config.check(bad)
 
 
+def test_what_is_missing_is_told_with_all_other_problems() -> None:
+    found = config.problems(composed("train", "data=folder", "data.rot=x", "sed=1"))
+    assert found == [
+        "data.root is not set. Type data.root=<value>.",
+        "the root takes no 'sed'. Did you mean 'seed'?",
+        "data takes no 'rot'. Did you mean 'root'?",
+    ]
+    found = config.problems(composed("sample", "drw.n=1", "draw.m=2"))
+    assert found[0] == "run is not set. Type run=<value>."
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("verb", ["train", "prepare"])
+def test_what_is_missing_is_no_wrong_type_as_well(verb: str) -> None:
+    found = config.problems(composed(verb, "data=folder"))
+    assert found == ["data.root is not set. Type data.root=<value>."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain/path-1.csv", "../two words/a(1).csv", "it's", "a=b,c", "~x", "$x", "é", "12", "back\\"],
+)
+def test_a_text_is_spelt_as_hydra_reads_it(text: str) -> None:
+    assert composed("train", "data=folder", f"data.root={config.spelt(text)}").data.root == text
+
+
+def test_a_plain_path_is_spelt_without_quotes() -> None:
+    assert config.spelt("outputs/2026-11-23/images.csv") == "outputs/2026-11-23/images.csv"
+
+
 def test_an_option_that_no_yaml_mentions_but_a_signature_has_is_no_problem() -> None:
     assert config.problems(composed("train", "trainer.gradient_clip_val=1")) == []
 

@@ -4,7 +4,16 @@ import pytest
 import torch
 from PIL import Image
 
-from darkroom.images import save_png, sides, tile, to_float, to_pixels, visible_scale
+from darkroom.images import (
+    composited,
+    pil,
+    save_png,
+    sides,
+    tile,
+    to_float,
+    to_pixels,
+    visible_scale,
+)
 
 ALL_VALUES = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
 
@@ -82,3 +91,29 @@ def test_a_png_holds_the_pixels_in_the_mode_of_its_channels(channels, mode, tmp_
     with Image.open(path) as image:
         assert (image.mode, image.size) == (mode, (3, 2))
         assert list(image.tobytes()) == picture.permute(1, 2, 0).flatten().tolist()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_without_transparency_are_seen_as_they_are(channels):
+    pixels = ALL_VALUES.expand(2, channels, 16, 16)
+    assert torch.equal(composited(pixels), pixels)
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_transparency_is_seen_over_grey(colours):
+    alpha = torch.tensor([0, 51, 255], dtype=torch.uint8)  # none, a fifth, all
+    colour = torch.full((1, colours, 1, 3), 228, dtype=torch.uint8)
+    seen = composited(torch.cat([colour, alpha.reshape(1, 1, 1, 3)], dim=1))
+    assert (seen.shape, seen.dtype) == ((1, colours, 1, 3), torch.uint8)
+    assert seen[0].tolist() == [[[128, 148, 228]]] * colours
+    seen = composited(torch.cat([colour, alpha.reshape(1, 1, 1, 3)], dim=1), grey=0)
+    assert seen[0].tolist() == [[[0, 46, 228]]] * colours
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_pillow_gets_every_channel(channels, mode):
+    picture = torch.arange(channels * 6, dtype=torch.uint8).reshape(channels, 2, 3)
+    image = pil(picture)
+    assert (image.mode, image.size) == (mode, (3, 2))
+    last = image.getpixel((2, 1))
+    assert list(last if channels > 1 else [last]) == picture[:, 1, 2].tolist()

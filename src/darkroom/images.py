@@ -69,7 +69,7 @@ def to_pixels(images: Images) -> Pixels:
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def composited(pixels: Pixels, grey: int = 128) -> Pixels:
+def composited(pixels: Pixels, grey: int = 128) -> UInt8[Tensor, "batch colours height width"]:
     """What one sees: transparency over grey, and images without an alpha channel as they are."""
     if pixels.shape[1] in (1, 3):
         return pixels
