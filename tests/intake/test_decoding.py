@@ -536,3 +536,14 @@ def test_a_compressed_dicom_file_gives_what_the_plain_one_does():
     assert len(np.unique(plain)) > 100
     for name in ("MR_small_RLE", "MR_small_bigendian", "MR_small_implicit", "MR_small_padded"):
         assert np.array_equal(pixels((folder / f"{name}.dcm").read_bytes(), "a.dcm")[1], plain)
+
+
+def test_a_window_is_not_stretched_once_more():
+    content = dicom(np.array([[0, 100, 200, 300]], np.uint16))
+    shown = [decode(content, "x.dcm", how, (150, 301)) for how in ("full", "percentile")]
+    assert (np.asarray(shown[0].image) == np.asarray(shown[1].image)).all()
+
+
+def test_a_dicom_of_8_bits_is_taken_as_it_is():
+    values = np.array([[10, 100, 200]], np.uint8)
+    assert (np.asarray(decode(dicom(values), "x.dcm").image) == values).all()

@@ -244,3 +244,32 @@ def test_a_table_that_is_missing_or_empty_is_refused(tmp_path):
 def test_rows_that_are_too_short_have_empty_cells(tmp_path):
     labelling = table(tmp_path, "file,label,split\na/1.png,x\nb/1.png,y,test\n")
     assert labelling.splits == [None, "test"]
+
+
+def test_folders_that_the_splits_share_say_nothing():
+    names = [f"{split}/images/{kind}/1.png" for split in ("test", "train") for kind in "ab"]
+    found = by_folders(names)
+    assert found.class_names == ("a", "b")
+    assert found.splits == ["test", "test", "train", "train"]
+
+
+def test_backslashes_of_old_archives_are_slashes(tmp_path):
+    names = ["a\\1.png", "b\\2.png"]
+    assert by_folders(names).class_names == ("a", "b")
+    table = tmp_path / "t.csv"
+    table.write_text("file,label\na/1.png,x\nb\\2.png,y\n")
+    assert by_table(table, COLUMNS, names).names == names
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ("1.png,x\n1.png,y\n", "several rows for '1.png'"),
+        ("1.png,x\n2.png,\n", "'label' is empty for '2.png'"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_refused(tmp_path, rows, complaint):
+    table = tmp_path / "t.csv"
+    table.write_text(f"file,label\n{rows}")
+    with pytest.raises(ValueError, match=complaint):
+        by_table(table, COLUMNS, ["1.png", "2.png"])

@@ -61,8 +61,8 @@ def decode(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pydicom, about headers that it mends
             values, facts = dicom.read(content, window, MAX_PIXELS)
-        colour = values.ndim == 3
-        return Decoded(Image.fromarray(values if colour else _to_bytes(values, value_range)), facts)
+        done = values.dtype == np.uint8
+        return Decoded(Image.fromarray(values if done else _to_bytes(values, value_range)), facts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about metadata that nobody asked for
         with _opened(content) as opened:

@@ -18,8 +18,9 @@ def read(
         max_pixels: More are refused.
 
     Returns:
-        Floats within 0..1 [height, width] if there is a window, else the numbers of the file, or
-        uint8 [height, width, 3] if it is in colour. And the facts of `decoding.Decoded`.
+        The image, [height, width], as uint8 if there is a window or it has 8 bits, else as floats
+        in the file's own units; or uint8 [height, width, 3] if it is in colour. And the facts of
+        `decoding.Decoded`.
 
     Raises:
         ValueError: If pydicom, or a decoder that it needs, is missing.
@@ -59,17 +60,20 @@ def read(
         shift = int(dataset.BitsStored) - 8
         return (values >> max(shift, 0)).astype(np.uint8), facts
     values = apply_modality_lut(values, dataset)
+    if int(dataset.BitsStored) < 8:  # a mask, say, of 0 and 1
+        values = values.astype(np.float64)
     named = [_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth")]
     if window is None and None not in named:  # they may be there and empty
         window = float(named[0]), float(named[1])
     if window is not None:
         centre, span = window
-        values = ((values - (centre - 0.5)) / max(span - 1, 1e-6) + 0.5).clip(0, 1)
+        shown = ((values - (centre - 0.5)) / max(span - 1, 1e-6) + 0.5).clip(0, 1)
+        values = (255 * shown).round().astype(np.uint8)
     elif "VOILUTSequence" in dataset:
         values = apply_voi_lut(values, dataset)
     if dataset.PhotometricInterpretation == "MONOCHROME1":  # there, 0 is white
-        values = 1 - values if window is not None else values.max() - values
-    return values.astype(np.float64), facts
+        values = (255 if values.dtype == np.uint8 else values.max()) - values
+    return values if values.dtype == np.uint8 else values.astype(np.float64), facts
 
 
 def _first(value: Any) -> Any:

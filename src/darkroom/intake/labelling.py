@@ -45,11 +45,11 @@ def by_folders(names: Sequence[str], classes: bool = True, group: str | None = N
     """Out of paths such as `cats/1.png`, `train/cats/1.png` or `1.png`.
 
     Folders that all files share say nothing. If all files then lie in folders called train, val and
-    test, or the like, these are the splits. If all files then lie in folders, of which there are
-    several, these are the classes.
+    test, or the like, these are the splits; what all files in them share says nothing either. If
+    all files then lie in folders, of which there are several, these are the classes.
 
     Args:
-        names: Paths with slashes.
+        names: Paths with slashes; old archives have backslashes.
         classes: Whether folders are classes.
         group: A regular expression. Files in which it finds the same text (its first bracket, if
             it has one) stay together.
@@ -57,13 +57,11 @@ def by_folders(names: Sequence[str], classes: bool = True, group: str | None = N
     Raises:
         ValueError: If the expression is none.
     """
-    paths = [PurePosixPath(name).parts for name in names]
-    while paths and len(paths[0]) > 1 and len({path[:-1][:1] for path in paths}) == 1:
-        paths = [path[1:] for path in paths]
+    paths = _without_shared([PurePosixPath(_with_slashes(name)).parts for name in names])
     splits: list[str | None] = [None] * len(paths)
     if paths and all(len(path) > 1 and path[0].lower() in SPLITS for path in paths):
         splits = [SPLITS[path[0].lower()] for path in paths]
-        paths = [path[1:] for path in paths]
+        paths = _without_shared([path[1:] for path in paths])
     folders = [path[0] if len(path) > 1 else "" for path in paths]
     if not classes or "" in folders:
         folders = [""] * len(paths)
@@ -88,25 +86,28 @@ def by_table(
         ValueError: If the table cannot be read, or names a file or a split that is none.
     """
     rows = _rows(table, columns)
-    full = dict.fromkeys(names)
-    last = Counter(PurePosixPath(name).name for name in names)
-    short = {PurePosixPath(name).name: name for name in names}
+    full = {_with_slashes(name): name for name in names}
+    last = Counter(PurePosixPath(name).name for name in full)
+    short = {PurePosixPath(slashed).name: name for slashed, name in full.items()}
 
     def file_of(text: str) -> str | None:
-        name = text.replace("\\", "/").removeprefix("./")
+        name = _with_slashes(text).removeprefix("./")
         if name in full:
-            return name
-        below = PurePosixPath(name).name
-        return short[below] if name == below and last[below] == 1 else None
+            return full[name]
+        return short[name] if last[name] == 1 else None
 
-    found = {}
-    unknown = []
+    found: dict[str, dict[str, str]] = {}
+    unknown, twice = [], []
     for row in rows:
         name = file_of(row["file"])
         if name is None:
             unknown.append(row["file"])
+        elif name in found:
+            twice.append(name)
         else:
             found[name] = row
+    if twice:
+        raise ValueError(f"data.table={table} has several rows for {_some(twice)}. Keep one each.")
     if unknown:
         raise ValueError(
             f"data.table={table}: {len(unknown)} of its {len(rows)} files are not below data.root, "
@@ -114,7 +115,14 @@ def by_table(
             f"{columns['file']!r}, or choose it with data.columns.file=<column>."
         )
     kept = sorted(found)
-    labels, class_names = _numbered([found[name].get("label") or "" for name in kept])
+    classes = [found[name].get("label") or "" for name in kept]
+    without = [name for name, label in zip(kept, classes, strict=True) if not label]
+    if without and any(classes):
+        raise ValueError(
+            f"data.table={table}: column {columns['label']!r} is empty for {_some(without)}, and "
+            "others have a class. Fill the cells, or remove the rows."
+        )
+    labels, class_names = _numbered(classes)
     splits = [found[name].get("split") or None for name in kept]
     strange = sorted({s for s in splits if s is not None and s.lower() not in SPLITS})
     if strange:
@@ -130,6 +138,17 @@ def by_table(
         [SPLITS[s.lower()] if s else None for s in splits],
         given if any(given) else _groups(kept, group),
     )
+
+
+def _without_shared(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Paths without the folders at their beginning that all of them share."""
+    while paths and len(paths[0]) > 1 and len({path[:-1][:1] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    return paths
+
+
+def _with_slashes(name: str) -> str:
+    return name.replace("\\", "/")
 
 
 def _rows(table: Path, columns: Mapping[str, str]) -> list[dict[str, str]]:

@@ -319,13 +319,14 @@ def _blocks_done(
     workers = min(workers, len(jobs))
     if workers < 2:
         for chunk, first in jobs:
-            yield _decode_block(source, chunk, first, reading, pixels)
+            yield _decode_block(source, chunk, first, reading, pixels, os.getpid())
         return
     # neither fork, which can hang in a process with threads, nor spawn, which runs the main script
     decode_blocks = Parallel(workers, return_as="generator_unordered", pre_dispatch="all")
     try:
         yield from decode_blocks(
-            delayed(_decode_block)(source, chunk, first, reading, pixels) for chunk, first in jobs
+            delayed(_decode_block)(source, chunk, first, reading, pixels, os.getpid())
+            for chunk, first in jobs
         )
     except BrokenProcessPool as error:
         raise ValueError(
@@ -340,6 +341,7 @@ def _decode_block(
     first: int,
     reading: Reading,
     pixels: Path,
+    builder: int,
 ) -> dict[str, Any]:
     images = np.zeros((len(entries), *reading.shape), np.uint8)
     records = []
@@ -348,6 +350,8 @@ def _decode_block(
         if image is not None:
             images[place] = image
         records.append(record)
+    if builder not in (os.getpid(), os.getppid()):  # it was killed; another may build by now
+        raise ProcessLookupError("the process that asked for these images is gone")
     with pixels.open("r+b") as file:
         file.seek(first * math.prod(reading.shape))
         file.write(images.tobytes())  # not through a map, where a full disk kills the process
