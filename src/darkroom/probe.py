@@ -36,8 +36,9 @@ class Estimate:
     def __str__(self) -> str:
         minutes = self.seconds / 60
         span = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-        speed, memory = self.images_per_second, self.memory_bytes / 2**30
-        return f"about {span} here, at {speed:,.0f} images/s; {memory:.1f} GiB of memory"
+        digits = 0 if self.images_per_second >= 10 else 1
+        speed, memory = f"{self.images_per_second:,.{digits}f}", self.memory_bytes / 2**30
+        return f"about {span} here, at {speed} images/s; {memory:.1f} GiB of memory"
 
 
 def probe(composed: DictConfig, data: ImageData, seconds: float = 5.0) -> Estimate:
