@@ -57,7 +57,7 @@ def advise(
         reasons[f"data.table={table}"] = (
             f"keeps {len(found.similar)} groups of near-duplicates on one side of the split"
         )
-    if found.shallow:
+    if found.shallow and "data=streaming" not in typed:
         reasons["data.value_range=percentile"] = "files of 16 bits use few of them"
     if found.mirror and found.mirror.harmless:
         reasons["augmentation=flip"] = "mirrored images cannot be told from the others"

@@ -3,7 +3,7 @@
 import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from darkroom import checkpoint, config, inspection, provenance, randomness
 from darkroom.advice import advise
 from darkroom.data import Folder, ImageData, Packed
+from darkroom.data.datasets import PackedSet
 from darkroom.data.division import divide
+from darkroom.data.shards import refuse_existing
+from darkroom.data.shards import write as write_shards
 from darkroom.images import Pixels, save_png, tile, visible_scale
 from darkroom.probe import Estimate, probe
 from darkroom.reports import Preparation, write_table
@@ -190,6 +193,8 @@ def prepare(
         raise ValueError(
             f"{type(data).__name__} comes prepared. Type data=folder data.root=<path>."
         )
+    if composed.to == "streaming":
+        refuse_existing(_shards(composed, data))  # before hours of decoding
     data.prepare_data()
     images = data.read()
     division = divide(len(images), data.validation, data.seed, images.splits, images.groups)
@@ -203,9 +208,13 @@ def prepare(
     takes_table = isinstance(data, Folder)
     groups = any(known.groups) or getattr(data, "table", None) is not None
     keeping = config.spelt(str(table)) if takes_table and not groups else None
+    if composed.to == "streaming":
+        shards = _shards(composed, data)
+        write_shards(shards, _parts(data, images, [] if groups else found.similar))
+        given, keeping = ["data=streaming", f"data.root={config.spelt(str(shards))}"], None
     accelerated = torch.accelerator.is_available()
     advice = advise(found, given, model, accelerated, keeping)
-    mended = f"data.table={keeping}" in advice.reasons
+    mended = f"data.table={keeping}" in advice.reasons or composed.to == "streaming"
     notable = inspection.findings(found, images.pack.reading, mended)
     estimate = _estimate(train_config(advice.overrides), composed.probe)
     preparation = Preparation(data.origin, images, found, notable, advice, estimate)
@@ -213,6 +222,25 @@ def prepare(
     print(f"\n{preparation.text()}\n")
     print(f"report  {report / 'report.html'}")
     print(f"table   {table}{' (data.table=... takes it back, edited)' if takes_table else ''}")
+
+
+def _shards(composed: DictConfig, data: Packed) -> Path:
+    return Path(composed.shards or f"data/shards/{data.stem}").expanduser()
+
+
+def _parts(
+    data: Packed, images: PackedSet, similar: Sequence[Sequence[str]]
+) -> dict[str, PackedSet]:
+    """The set in the parts that shards have; near-duplicates are in the same one."""
+    alike = {name: f"alike-{k}" for k, group in enumerate(similar) for name in group}
+    groups = [alike.get(n, g) for n, g in zip(images.names, images.groups, strict=True)]
+    division = divide(len(images), data.validation, data.seed, images.splits, groups)
+    places = {
+        "train": division.training,
+        "validation": division.held_out,
+        "test": division.test,
+    }
+    return {name: images.subset(part) for name, part in places.items()}
 
 
 def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:

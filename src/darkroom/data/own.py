@@ -92,6 +92,11 @@ class Packed(ImageData):
     def origin(self) -> str:
         """What the files come from, as the user named it: the option with its value."""
 
+    @property
+    def stem(self) -> str:
+        """A short name for folders."""
+        return Path(self.origin.partition("=")[2]).stem
+
     def read(self) -> PackedSet:
         source = self.source()
         self.listing = source.listing()
@@ -139,8 +144,7 @@ class Packed(ImageData):
     def _folder(self, reading: Reading) -> Path:
         """One for each origin and way of reading, so that a changed origin replaces its pack."""
         identity = repr((self.origin, reading, self.limit)).encode()
-        name = Path(self.origin.partition("=")[2]).stem
-        return self.packs / f"{name}-{blake2b(identity, digest_size=6).hexdigest()}"
+        return self.packs / f"{self.stem}-{blake2b(identity, digest_size=6).hexdigest()}"
 
     @property
     def left_out(self) -> dict[str, str]:

@@ -51,9 +51,8 @@ def write(folder: Path, parts: Mapping[str, ImageSet], chunk_bytes: int = 32 << 
         ValueError: If the folder is there already, or the disk is full.
     """
     partial = folder.with_name(f"{folder.name}.part")
-    for path in (folder, partial):
-        if path.exists():
-            raise ValueError(f"{path} is there already. Type rm -r {path}, or another folder.")
+    refuse_existing(folder)
+    refuse_existing(partial)
     full = {name: images for name, images in parts.items() if len(images)}
     try:
         for name, images in full.items():
@@ -69,8 +68,21 @@ def write(folder: Path, parts: Mapping[str, ImageSet], chunk_bytes: int = 32 << 
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def refuse_existing(folder: Path) -> None:
+    """What is there is never mixed with something new.
+
+    Raises:
+        ValueError: If the folder is there.
+    """
+    if folder.exists():
+        raise ValueError(f"shards={folder} is there already. Remove it, or type another folder.")
+
+
 def _write_part(folder: Path, images: ImageSet, chunk_bytes: int, about: dict[str, Any]) -> None:
-    from litdata.streaming.writer import BinaryWriter  # takes a second, and an extra
+    try:
+        from litdata.streaming.writer import BinaryWriter  # takes a second
+    except ImportError as error:
+        raise ValueError("to=streaming needs `pip install 'darkroom[streaming]'`.") from error
 
     folder.mkdir(parents=True)  # LitData would mix its files with what is there
     writer, written = BinaryWriter(str(folder), chunk_bytes=chunk_bytes), 0
@@ -201,8 +213,10 @@ def _download(root: str, name: str, file: BufferedIOBase, options: Mapping[str, 
         with Path(root.removeprefix("local:"), name).open("rb") as source:
             shutil.copyfileobj(source, file)
         return
-    from litdata.streaming.downloader import get_downloader
-
+    try:
+        from litdata.streaming.downloader import get_downloader
+    except ImportError as error:
+        raise ValueError("data=streaming needs `pip install 'darkroom[streaming]'`.") from error
     settled = _for_boto(**options) if root.startswith("s3://") else dict(options)
     get_downloader(root, "", [], settled).download_fileobj(f"{root}/{name}", file)
 
