@@ -152,7 +152,7 @@ def test_an_interrupted_set_leaves_nothing_behind(error, seen, images, tmp_path,
 def test_a_folder_that_is_there_is_left_alone(taken, images, tmp_path):
     (tmp_path / taken).mkdir()
     (tmp_path / taken / "mine").touch()
-    with pytest.raises(ValueError, match=f"is there already. Type rm -r .*{taken}, or another"):
+    with pytest.raises(ValueError, match=f"shards=.*{taken} is there already. Remove it, or type"):
         write(tmp_path / "set", {"train": images})
     assert [path.name for path in tmp_path.rglob("*")] == [taken, "mine"]
 

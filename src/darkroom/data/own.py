@@ -106,7 +106,8 @@ class Packed(ImageData):
         entries = self._chosen(known)
         self._settle(source, entries)
         reading = self._reading()
-        self.pack = packed(source, entries, reading, self._folder(reading), self.workers)
+        folder = self._folder(reading, entries)
+        self.pack = packed(source, entries, reading, folder, self.workers)
         self._judge_errors()
         return self._set(known)
 
@@ -141,9 +142,12 @@ class Packed(ImageData):
             self.window,
         )
 
-    def _folder(self, reading: Reading) -> Path:
-        """One for each origin and way of reading, so that a changed origin replaces its pack."""
-        identity = repr((self.origin, reading, self.limit)).encode()
+    def _folder(self, reading: Reading, entries: Sequence[Entry]) -> Path:
+        """One for each origin, choice of files and way of reading: changed files replace a pack."""
+        all_of_them = len(entries) == len(self.listing.entries)
+        chosen = "all" if all_of_them else [entry.name for entry in entries]
+        _, _, place = self.origin.partition("=")
+        identity = repr((str(Path(place).absolute()), reading, chosen)).encode("utf-8", "replace")
         return self.packs / f"{self.stem}-{blake2b(identity, digest_size=6).hexdigest()}"
 
     @property
@@ -165,7 +169,9 @@ class Packed(ImageData):
         summary = f"{len(broken)} of {total} files cannot be read (all in {report}):{shown}"
         if self.on_error == "raise":
             raise ValueError(f"{self.origin}: {summary}\nMend them, or type data.on_error=skip.")
-        if len(broken) > self.max_broken * total or len(broken) == total:
+        if len(broken) == total:
+            raise ValueError(f"{self.origin}: {summary}\nNothing is left.")
+        if len(broken) > self.max_broken * total:
             raise ValueError(
                 f"{self.origin}: {summary}\nThat is more than data.max_broken={self.max_broken} "
                 "of them. Mend them, or raise it."

@@ -97,6 +97,9 @@ class Pack:
     @cached_property
     def _map(self) -> mmap.mmap:
         with (self.folder / "pixels.u8").open("rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            if vars(self).setdefault("_inode", inode) != inode:
+                raise RuntimeError(f"{self.folder} was replaced while it was read. Start again.")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     @property
@@ -203,6 +206,9 @@ def _load(folder: Path, reading: Reading, key: str) -> Pack | None:
         return None
     step = max(1, -(-expected // CHECKED_BYTES))
     places = range(0, len(pack.records), step)
+    assert not expected or len(pack._map) == expected, (
+        "open from now on, even if another run replaces the pack"
+    )
     return pack if _as_written(folder / "pixels.u8", reading, pack.records, places) else None
 
 

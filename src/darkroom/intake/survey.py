@@ -1,6 +1,7 @@
 """A look at some of the files, to settle what the user left to the data."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -91,7 +92,9 @@ def survey(
 def _keep(path: Path, records: list[Record]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(records))
+        own = path.with_name(f"{path.stem}-{os.getpid()}.json")  # others may survey the same
+        write_whole(own, json.dumps(records))
+        own.replace(path)
     except OSError as error:
         raise ValueError(
             f"data.packs={path.parent}: {error.strerror or error}. Make room or type "
