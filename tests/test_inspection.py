@@ -236,7 +236,7 @@ def test_very_few_images_are_inspected_like_others(n: int, root: Path) -> None:
     result, images, _ = inspected(root)
     assert (result.images, result.similar, result.mirror) == (n, [], None)
     assert sum(result.splits.values()) == n
-    assert "images are few" in findings(result, images.pack.reading, False)[-1].what
+    assert "images are few" in findings(result, images.pack.reading, "")[-1].what
 
 
 # --- mirroring
@@ -329,8 +329,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-def said(facts: Inspection, reading: Reading = READING, mended: bool = False) -> list[str]:
-    return [finding.what for finding in findings(facts, reading, mended)]
+def said(facts: Inspection, reading: Reading = READING) -> list[str]:
+    return [finding.what for finding in findings(facts, reading, "")]
 
 
 def test_of_harmless_images_there_is_nothing_to_say() -> None:
@@ -340,7 +340,7 @@ def test_of_harmless_images_there_is_nothing_to_say() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_finding_is_there_exactly_when_it_holds_and_names_files(case: str) -> None:
     facts, otherwise, name = CASES[case]
-    (finding,) = [f for f in findings(found(**facts), READING, False) if case in f.what]
+    (finding,) = [f for f in findings(found(**facts), READING, "") if case in f.what]
     assert finding.remedy
     assert any(name in group for group in finding.files) if name else finding.files == []
     assert [what for what in said(found(**otherwise)) if case in what] == []
@@ -352,7 +352,7 @@ def test_near_duplicates_are_not_shown_twice() -> None:
         similar=[["c", "d", "e"], ["a", "b"], ["f", "g"]],
         leaks=[["f", "g"]],
     )
-    leak, identical, similar = findings(facts, READING, True)
+    leak, identical, similar = findings(facts, READING, "")
     assert (leak.files, identical.files) == ([["f", "g"]], [["a", "b"]])
     assert (similar.what, similar.files) == ("5 files look like another (2 groups)", [[*"cde"]])
 
@@ -384,22 +384,22 @@ def test_colours_that_are_lost_in_grey_are_a_finding(channels: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "mended", "test", "remedy"),
+    ("given", "test", "remedy"),
     [
-        (True, False, 0, "The split came with the images"),
-        (False, True, 0, "The recommended command keeps each group together."),
-        (False, True, 9, "What came as test stays so"),
-        (False, False, 0, "column 'group' of data.table"),
+        (True, 0, "too good. The split came with the images: move or remove some."),
+        (True, 9, "too good. The split came with the images: move or remove some."),
+        (False, 0, "too good. Do this."),
+        (False, 9, "too good. Do this. What came as test stays so: move or remove that."),
     ],
 )
 def test_the_remedy_of_a_leak_depends_on_who_made_the_split(
-    given: bool, mended: bool, test: int, remedy: str
+    given: bool, test: int, remedy: str
 ) -> None:
     group = [["a", "b"]]
     splits = {"training": 10, "held out": 10, "test": test}
     facts = found(given_split=given, similar=group, leaks=group, splits=splits)
-    leak, _ = findings(facts, READING, mended)
-    assert remedy in leak.remedy
+    leak, _ = findings(facts, READING, "Do this.")
+    assert leak.remedy.endswith(remedy)
 
 
 def test_the_most_serious_comes_first() -> None:

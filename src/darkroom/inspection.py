@@ -171,13 +171,13 @@ def inspect(
     )
 
 
-def findings(found: Inspection, reading: Reading, mended: bool) -> list[Finding]:
+def findings(found: Inspection, reading: Reading, remedy: str) -> list[Finding]:
     """What of an inspection is worth a word, the most serious first.
 
     Args:
         found: The inspection.
         reading: How the images were packed.
-        mended: Whether the recommended command keeps near-duplicates together.
+        remedy: What to do about near-duplicates on both sides of a random split.
     """
     alike = [group for group in found.similar if group not in found.identical]
     smallest, largest = _extremes(found.classes)
@@ -196,7 +196,7 @@ def findings(found: Inspection, reading: Reading, mended: bool) -> list[Finding]
                 found.leaks,
                 Finding(
                     f"{len(found.leaks)} groups of near-duplicates lie on both sides of the split",
-                    f"Held-out numbers would be too good. {_remedy_of_leaks(found, mended)}",
+                    f"Held-out numbers would be too good. {_remedy_of_leaks(found, remedy)}",
                     found.leaks,
                 ),
             ),
@@ -300,13 +300,11 @@ def findings(found: Inspection, reading: Reading, mended: bool) -> list[Finding]
     ]
 
 
-def _remedy_of_leaks(found: Inspection, mended: bool) -> str:
+def _remedy_of_leaks(found: Inspection, remedy: str) -> str:
     if found.given_split:
         return "The split came with the images: move or remove some."
-    if not mended:
-        return "Name each group in the column 'group' of data.table, as images.csv does."
     fixed = " What came as test stays so: move or remove that." if found.splits["test"] else ""
-    return f"The recommended command keeps each group together.{fixed}"
+    return f"{remedy}{fixed}"
 
 
 def near_duplicates(images: PackedSet) -> list[list[int]]:

@@ -211,11 +211,17 @@ def prepare(
     if composed.to == "streaming":
         shards = _shards(composed, data)
         write_shards(shards, _parts(data, images, [] if groups else found.similar))
-        given, keeping = ["data=streaming", f"data.root={config.spelt(str(shards))}"], None
+        kept = [o for o in given if not o.startswith("data") or o.startswith(_STREAMED)]
+        given = ["data=streaming", f"data.root={config.spelt(str(shards))}", *kept]
+        keeping = None
     accelerated = torch.accelerator.is_available()
     advice = advise(found, given, model, accelerated, keeping)
-    mended = f"data.table={keeping}" in advice.reasons or composed.to == "streaming"
-    notable = inspection.findings(found, images.pack.reading, mended)
+    remedy = "The recommended command keeps each group together."
+    if groups:
+        remedy = "Name each group in the column 'group' of data.table, as images.csv does."
+    elif keeping is None and composed.to != "streaming":
+        remedy = "Type to=streaming, whose parts keep each group together."
+    notable = inspection.findings(found, images.pack.reading, remedy)
     estimate = _estimate(train_config(advice.overrides), composed.probe)
     preparation = Preparation(data.origin, images, found, notable, advice, estimate)
     preparation.write(report)
@@ -254,6 +260,7 @@ def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:
 
 
 _PREPARES = {"model", "to", "shards", "probe"}  # options that are not for train.py
+_STREAMED = ("data.batch_size=", "data.augmentation", "data.num_workers=")  # those shards take
 
 
 def _device(name: str) -> torch.device:

@@ -49,7 +49,7 @@ class Page(HTMLParser):
 
 def prepared(root: Path, estimate: Estimate | str = ESTIMATE, **options: Any) -> Preparation:
     found, images, data = inspected(root, **options)
-    notable = findings(found, images.pack.reading, True)
+    notable = findings(found, images.pack.reading, "")
     advice = advise(found, [data.origin], "gan", False, "images.csv")
     return Preparation(data.origin, images, found, notable, advice, estimate)
 
