@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,8 @@ def _open(verb: str, task: Callable[[DictConfig], Any]) -> None:
         finally:
             _remove_empty(Path(HydraConfig.get().runtime.output_dir))
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be Unicode
     sys.argv[1:] = map(_open_ended, sys.argv[1:])
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(guarded)()
 
