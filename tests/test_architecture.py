@@ -32,11 +32,12 @@ MAY_IMPORT = {
     "callbacks": "images metrics sampling systems trainer lightning",
     "checkpoint": "config systems lightning omegaconf",
     "inspection": "images randomness data intake metrics",
-    "advice": "images randomness data intake metrics inspection",
+    "advice": "inspection",
+    "findings": "intake inspection",
     "probe": "config data images randomness systems trainer lightning omegaconf",
-    "reports": "images data intake inspection advice probe reports",
-    "verbs": "images randomness provenance data inspection advice probe reports sampling systems "
-    "trainer checkpoint config lightning omegaconf",
+    "reports": "images data intake inspection advice findings probe reports",
+    "verbs": "images randomness provenance data inspection advice findings probe reports sampling "
+    "systems trainer checkpoint config lightning omegaconf",
     "config": "signatures hydra omegaconf",
     "cli": "config verbs hydra omegaconf",
 }

@@ -1,8 +1,8 @@
-"""What is in a set of images, and what one should know before training on it."""
+"""What is in a set of images: counted, compared and measured. `findings.py` says it in words."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median, stdev
 
 import imagehash
@@ -21,7 +21,6 @@ from darkroom.metrics import kernel_distance, thumbnails
 
 SIMILAR_BITS = 10  # of 64: how far two perceptual hashes of near-duplicates are apart at most
 SIMILAR_VALUES = 8.0  # of 255: likewise their thumbnails, root mean square; flat drawings need it
-CLIPPED = 0.2  # a cropped share above this is worth a word
 MIRRORED = 50, 2000  # images on each side of the mirror test, at least and at most
 CHUNK = 512
 
@@ -100,21 +99,6 @@ class Inspection:
     mirror: Mirror | None
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something worth knowing.
-
-    Attributes:
-        what: The fact, with its number.
-        remedy: What to do about it.
-        files: Some of the files, in groups that belong together.
-    """
-
-    what: str
-    remedy: str
-    files: list[list[str]] = field(default_factory=list)
-
-
 def inspect(
     images: PackedSet, division: Division, broken: Mapping[str, str], ignored: Mapping[str, int]
 ) -> Inspection:
@@ -169,142 +153,6 @@ def inspect(
         enlarged=_share(_is_enlarged(size, reading) for size in sizes),
         mirror=mirror_test(images),
     )
-
-
-def findings(found: Inspection, reading: Reading, remedy: str) -> list[Finding]:
-    """What of an inspection is worth a word, the most serious first.
-
-    Args:
-        found: The inspection.
-        reading: How the images were packed.
-        remedy: What to do about near-duplicates on both sides of a random split.
-    """
-    alike = [group for group in found.similar if group not in found.identical]
-    smallest, largest = _extremes(found.classes)
-    return [
-        finding
-        for condition, finding in (
-            (
-                found.broken,
-                Finding(
-                    f"{len(found.broken)} files cannot be read",
-                    "They are left out. Mend or remove them.",
-                    [[name] for name in found.broken],
-                ),
-            ),
-            (
-                found.leaks,
-                Finding(
-                    f"{len(found.leaks)} groups of near-duplicates lie on both sides of the split",
-                    f"Held-out numbers would be too good. {_remedy_of_leaks(found, remedy)}",
-                    found.leaks,
-                ),
-            ),
-            (
-                found.identical,
-                Finding(
-                    f"{sum(map(len, found.identical))} files share their pixels with another "
-                    f"({len(found.identical)} groups)",
-                    "A generator will draw these more often. Remove rows of images.csv to drop "
-                    "some; equal images are never on both sides of a random split.",
-                    found.identical,
-                ),
-            ),
-            (
-                alike,
-                Finding(
-                    f"{sum(map(len, alike))} files look like another ({len(alike)} groups)",
-                    "Frames of one animation, or one picture saved twice? Drop rows of images.csv "
-                    "if so.",
-                    [group for group in alike if group not in found.leaks],
-                ),
-            ),
-            (
-                found.flat,
-                Finding(
-                    f"{len(found.flat)} images are of one colour",
-                    "Remove them if they are no pictures.",
-                    [found.flat],
-                ),
-            ),
-            (
-                found.shallow and reading.value_range == "full",
-                Finding(
-                    f"{len(found.shallow)} of {found.deep} files of more than 8 bits use at most "
-                    "12 of them, so they are nearly black",
-                    "Type data.value_range=percentile.",
-                    [found.shallow],
-                ),
-            ),
-            (
-                0 < found.deep < found.images,
-                Finding(
-                    f"{found.deep} of {found.images} files have more than 8 bits",
-                    "Were the others converted in the same way?",
-                ),
-            ),
-            (
-                found.animated,
-                Finding(
-                    f"{len(found.animated)} files have several frames or pages",
-                    "The first of each is used.",
-                    [found.animated],
-                ),
-            ),
-            (
-                reading.fit == "crop" and found.lost > CLIPPED,
-                Finding(
-                    f"cropping cuts off {found.lost:.0%} of the middle image",
-                    "Type data.fit=pad to keep all, or data.resolution=[height,width].",
-                ),
-            ),
-            (
-                found.enlarged > 0.5,
-                Finding(
-                    f"{found.enlarged:.0%} of the images are smaller than "
-                    f"{found.shape[2]}x{found.shape[1]}",
-                    "They are enlarged, which adds nothing. Type a smaller data.resolution.",
-                ),
-            ),
-            (
-                found.coloured and reading.channels <= 2,
-                Finding(
-                    f"{found.coloured:.0%} of the images have colours that are lost in grey",
-                    "Type data.channels=3 to keep them.",
-                ),
-            ),
-            (
-                found.alpha and reading.channels in (1, 3),
-                Finding(
-                    f"{found.alpha:.0%} of the images have transparency, put on the background",
-                    "Choose it with data.background=<colour>, or type data.channels=4 to draw "
-                    "images with transparency.",
-                ),
-            ),
-            (
-                largest >= 5 * max(smallest, 1),
-                Finding(
-                    f"the largest class has {largest} images, the smallest {smallest}",
-                    "Samples will show the classes in these shares.",
-                ),
-            ),
-            (
-                found.images < 1000,
-                Finding(
-                    f"{found.images} images are few",
-                    "A GAN may learn them by heart; model=vae is safer. Bring more if you can.",
-                ),
-            ),
-        )
-        if condition
-    ]
-
-
-def _remedy_of_leaks(found: Inspection, remedy: str) -> str:
-    if found.given_split:
-        return "The split came with the images: move or remove some."
-    fixed = " What came as test stays so: move or remove that." if found.splits["test"] else ""
-    return f"{remedy}{fixed}"
 
 
 def near_duplicates(images: PackedSet) -> list[list[int]]:
@@ -369,10 +217,6 @@ def _groups_of(keys: Iterable[object]) -> list[list[int]]:
 def _counts(class_names: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
     counted = Counter(labels)
     return {name: counted[label] for label, name in enumerate(class_names)}
-
-
-def _extremes(classes: Mapping[str, int]) -> tuple[int, int]:
-    return (min(classes.values()), max(classes.values())) if classes else (0, 0)
 
 
 def _share(conditions: Iterable[bool]) -> float:

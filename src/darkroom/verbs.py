@@ -20,6 +20,7 @@ from darkroom.data.datasets import PackedSet
 from darkroom.data.division import divide
 from darkroom.data.shards import refuse_existing
 from darkroom.data.shards import write as write_shards
+from darkroom.findings import findings
 from darkroom.images import Pixels, save_png, tile, visible_scale
 from darkroom.probe import Estimate, probe
 from darkroom.reports import Preparation, write_table
@@ -221,7 +222,7 @@ def prepare(
         remedy = "Name each group in the column 'group' of data.table, as images.csv does."
     elif keeping is None and composed.to != "streaming":
         remedy = "Type to=streaming, whose parts keep each group together."
-    notable = inspection.findings(found, images.pack.reading, remedy)
+    notable = list(findings(found, images.pack.reading, remedy))
     estimate = _estimate(train_config(advice.overrides), composed.probe)
     preparation = Preparation(data.origin, images, found, notable, advice, estimate)
     preparation.write(report)

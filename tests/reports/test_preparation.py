@@ -15,7 +15,8 @@ from PIL import Image, ImageEnhance
 from darkroom.advice import advise
 from darkroom.data import Folder
 from darkroom.data.own import COLUMNS
-from darkroom.inspection import Inspection, findings
+from darkroom.findings import findings
+from darkroom.inspection import Inspection
 from darkroom.intake.labelling import by_table
 from darkroom.probe import Estimate
 from darkroom.reports import Preparation, write_table
@@ -49,7 +50,7 @@ class Page(HTMLParser):
 
 def prepared(root: Path, estimate: Estimate | str = ESTIMATE, **options: Any) -> Preparation:
     found, images, data = inspected(root, **options)
-    notable = findings(found, images.pack.reading, "")
+    notable = list(findings(found, images.pack.reading, ""))
     advice = advise(found, [data.origin], "gan", False, "images.csv")
     return Preparation(data.origin, images, found, notable, advice, estimate)
 

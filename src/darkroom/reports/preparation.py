@@ -11,8 +11,9 @@ import torch
 
 from darkroom.advice import Advice
 from darkroom.data.datasets import PackedSet
+from darkroom.findings import Finding
 from darkroom.images import visible_scale
-from darkroom.inspection import Finding, Inspection
+from darkroom.inspection import Inspection
 from darkroom.intake.labelling import Labelling
 from darkroom.probe import Estimate
 from darkroom.reports import page
