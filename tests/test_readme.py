@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
@@ -38,23 +39,35 @@ def test_command_passes_the_check(command, monkeypatch):
 
 def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
     """A command of the README on what a test has: its own runs and images, and few of them."""
-    arguments = shlex.split(command.replace("~/sprites", str(images)))[1:]
+    for address, place in {
+        "~/sprites": images,
+        "~/photos": images,
+        "/mnt/photos": images.with_name("shards"),
+        "s3://bucket/photos": images.with_name("shards"),
+    }.items():
+        command = command.replace(address, str(place))
+    arguments = shlex.split(command)[1:]
     for model, run in runs.items():
         arguments = [re.sub(rf"outputs/\S+-{model}-digits", str(run), a) for a in arguments]
-    arguments[0] = str(ROOT / arguments[0])
-    if arguments[0].endswith("sample.py"):
+    script, arguments[0] = arguments[0], str(ROOT / arguments[0])
+    if script == "sample.py":
         return arguments
+    if script == "prepare.py":
+        return [*arguments, "probe=0.5"]
     if any(argument.startswith("resume=") for argument in arguments):
         return [*arguments, "trainer.max_images=128"]
-    return [*arguments, "experiment=smoke", "trainer.max_images=64"]
+    limit = ["data.limit=null"] if "data=streaming" in arguments else []
+    return [*arguments, "experiment=smoke", "trainer.max_images=64", *limit]
 
 
 @pytest.mark.slow
 def test_commands_run(tmp_path):
     images = tmp_path / "sprites"
     images.mkdir()
-    for shade in range(40):
-        Image.new("RGB", (20, 24), (shade, 6 * shade, 99)).save(images / f"{shade}.png")
+    draw = np.random.default_rng(0)
+    for number in range(100):
+        noise = draw.integers(0, 256, (24, 20, 3), np.uint8)
+        Image.fromarray(noise).save(images / f"{number}.png")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     runs = {model: tmp_path / model for model in ("gan", "vae")}
     first = [f"python train.py model={model} hydra.run.dir={run}" for model, run in runs.items()]
