@@ -103,7 +103,7 @@ def test_the_report_says_what_is_there(prepared: tuple[Path, Done]) -> None:
     assert found["ignored"] == {".txt": 1}
     assert found["identical"] == [[f"heroes/{k:02d}.png", f"heroes/copy-{k}.png"] for k in range(3)]
     assert facts["estimate"]["images_per_second"] > 0
-    assert "1 files cannot be read" in done.stdout
+    assert "1 file cannot be read" in done.stdout
     assert "images/s" in done.stdout
     table = cwd / "the report" / "images.csv"
     with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -147,7 +147,7 @@ def test_near_duplicates_are_kept_together_by_the_command_that_is_printed(tmp_pa
     done = pasted(tmp_path, line, *QUICK, "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     again = call(tmp_path, "prepare", *typed[:3], "seed=3", "data.table='a report/images.csv'")
-    assert "lie on both sides" not in again.stdout
+    assert "near-duplicates on both sides" not in again.stdout
     assert "120 files look like another (60 groups)" in again.stdout
 
 
@@ -287,7 +287,7 @@ def test_near_duplicates_of_a_set_of_the_hub_are_reported_without_a_table(
     table.save_to_disk(str(here / "set"))
     prepare("data=hf", "data.name=set", "data.validation=0.4")
     out = capsys.readouterr().out
-    assert "lie on both sides of the split" in out
+    assert "near-duplicates on both sides of the split" in out
     assert "Type to=streaming, whose parts keep each group together." in out
     assert "data.table" not in out.partition("Recommended")[2]
 
