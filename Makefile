@@ -34,6 +34,9 @@ format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: $(READY)  ## measure the data path; results go to benchmarks/results
+	$(BIN)/python -m benchmarks.data
+
 board: $(READY)  ## TensorBoard on all runs
 	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=100
 
@@ -56,4 +59,4 @@ $(READY): pyproject.toml requirements/lock.txt requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup train smoke test test-slow lint format board lock clean
+.PHONY: help setup train smoke test test-slow lint format bench board lock clean

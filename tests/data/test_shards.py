@@ -290,6 +290,13 @@ def test_threads_share_a_cache(train, tmp_path):
     assert failed == []
 
 
+def test_who_wants_the_same_chunk_waits_for_the_first(train, tmp_path, quick):
+    readers, tries = [cached(train, tmp_path / "cache") for _ in range(3)], quick()
+    threads = [threading.Thread(target=read.bring, args=(0,)) for read in readers]
+    watched(threads, tmp_path / "cache")
+    assert tries == ["chunk-0-0.bin"]
+
+
 @pytest.mark.slow
 def test_processes_share_a_cache(train, tmp_path):
     context = multiprocessing.get_context("spawn")
@@ -312,6 +319,7 @@ def quick(monkeypatch):
 
         def download(root, name, file, options):
             tries.append(name)
+            time.sleep(0.05)
             if error := next(coming):
                 file.write(b"half a file")
                 raise error

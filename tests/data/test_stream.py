@@ -146,6 +146,15 @@ def test_chunks_are_mixed_with_each_other_and_anew_in_each_epoch():
     assert correlations.abs().max() < 0.4  # 20 chunks in another order: chance makes about 0.2
 
 
+def test_each_slot_is_shuffled_in_a_way_of_its_own():
+    dealt = Dealt([40] * 5, 2, seed=0)
+    ways = [
+        tuple(dealt.in_play(slot).index(chunk) for chunk in chunks_of(dealt.slot(slot), [40] * 5))
+        for slot in range(10)
+    ]
+    assert len(set(ways)) == 10
+
+
 def test_a_batch_as_large_as_the_set_is_the_largest():
     assert len(Stream(Shuffled(LENGTH, 0), LENGTH, Clock())) == 1
     with pytest.raises(ValueError, match=r"batch_size=11 .* 10 images.*Type data\.batch_size=5"):
