@@ -260,13 +260,18 @@ def test_options_of_the_model_and_of_the_data_go_into_the_command(
     assert not [o for o in line if o.startswith(("probe", "to=", "run_dir", "data.limit"))]
 
 
-def test_celeba_gets_no_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = [f"{k:06d}.jpg" for k in range(1, 21)]
-    album(here / "celeba" / "img_align_celeba", *names, size=(178, 218))
-    lines = [f"{name} {k // 15}\n" for k, name in enumerate(names)]
-    (here / "celeba" / "list_eval_partition.txt").write_text("".join(lines))
-    shutil.copy(*(here / "celeba" / "img_align_celeba" / name for name in (names[0], names[-1])))
-    prepare("data=celeba", "data.root=.")
+def test_celeba_is_fetched_if_asked_for_and_gets_no_table(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(root: str, download: bool) -> None:
+        names = [f"{k:06d}.jpg" for k in range(1, 21)]
+        faces = album(Path(root) / "celeba" / "img_align_celeba", *names, size=(178, 218))
+        lines = [f"{name} {k // 15}\n" for k, name in enumerate(names)]
+        (Path(root) / "celeba" / "list_eval_partition.txt").write_text("".join(lines))
+        shutil.copy(faces / names[0], faces / names[-1])  # from training to what is held out
+
+    monkeypatch.setattr("darkroom.data.known.torchvision_datasets.CelebA", fetch)
+    prepare("data=celeba", "data.root=.", "data.download=true")
     out = capsys.readouterr().out
     assert "The split came with the images" in out
     assert "data.table" not in out.partition("Recommended")[2]
