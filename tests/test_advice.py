@@ -181,9 +181,9 @@ def test_what_the_user_typed_is_kept_and_wins(typed: str, facts: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    "typed", ["data.resolution=128", "data.resolution=auto", "data.channels=1", "data.limit=10"]
+    "typed", ["data.resolution=128", "data.resolution=auto", "data.channels=1"]
 )
-def test_size_channels_and_limit_are_those_that_were_settled(typed: str) -> None:
+def test_size_and_channels_are_those_that_were_settled(typed: str) -> None:
     given = advice(ROOT, typed)
     assert typed not in given.overrides
     assert given.overrides == advice(ROOT).overrides

@@ -257,7 +257,7 @@ def test_options_of_the_model_and_of_the_data_go_into_the_command(
     line = shlex.split(printed(capsys))
     assert {"model.generator.width=8", "model.discriminator.width=32", "data.fit=pad"} <= set(line)
     assert {"data.packs=packs", "seed=4"} <= set(line)
-    assert not [o for o in line if o.startswith(("probe", "to=", "run_dir", "data.limit"))]
+    assert not [o for o in line if o.startswith(("probe", "to=", "run_dir"))]
 
 
 def test_celeba_is_fetched_if_asked_for_and_gets_no_table(

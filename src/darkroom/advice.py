@@ -77,7 +77,7 @@ def advise(
     chosen = {_name(override) for override in typed}
     if "data.augmentation" in chosen:
         chosen.add("augmentation")
-    settled = {"data.resolution", "data.channels", "data.limit"}  # as packed, and all of them
+    settled = {"data.resolution", "data.channels"}  # as packed
     reasons = {
         override: reason
         for override, reason in reasons.items()

@@ -315,3 +315,9 @@ def test_what_was_not_even_looked_into_is_not_in_the_table(root: Path, tmp_path:
     data, found = tabled(root, table)
     assert found.broken.keys() == {"nowhere.png"}
     assert len(by_name(folder(root, table=str(table)))) == len(by_name(data)) == 4
+
+
+def test_large_images_are_shrunk_on_the_page(root: Path, report: Path) -> None:
+    picture(0, size=(300, 150)).save(root / "a.png")
+    page, _ = written(prepared(root, resolution=[150, 300]), report)
+    assert [opened(source).size for source in page.sources()] == [(128, 64)]

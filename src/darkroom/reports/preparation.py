@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torchvision.transforms.v2 import functional as transforms
 
 from darkroom.advice import Advice
 from darkroom.data.datasets import PackedSet
@@ -20,7 +21,7 @@ from darkroom.reports import page
 
 ROW = 12  # images of a class on the contact sheet
 GROUPS, MEMBERS = 8, 6  # of a finding that are shown
-NAMES = 12
+LARGEST = 128  # pixels of a side on the page
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,13 @@ class Preparation:
         return shown
 
     def _picture(self, places: torch.Tensor) -> str:
-        scale = visible_scale(self.images.shape[1])
-        return page.picture(self.images.pixels_at(places), min(ROW, len(places)), scale)
+        pixels = self.images.pixels_at(places)
+        _, height, width = self.images.shape
+        if max(height, width) > LARGEST:  # or the page would have the size of a film
+            shrunk = LARGEST / max(height, width)
+            size = [max(1, round(height * shrunk)), max(1, round(width * shrunk))]
+            pixels = transforms.resize(pixels, size, antialias=True)
+        return page.picture(pixels, min(ROW, len(places)), visible_scale(pixels.shape[2]))
 
 
 def write_table(
