@@ -164,8 +164,6 @@ def test_a_record_tells_what_was_found(root, build):
         "highest": None,
         "animated": False,
     }
-    content = (root / "grey.png").read_bytes()
-    assert records["grey.png"]["content"] == blake2b(content, digest_size=16).hexdigest()
     assert records["grey.png"]["pixels"] == blake2b(b"\x5a" * ROW, digest_size=16).hexdigest()
 
 

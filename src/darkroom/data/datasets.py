@@ -112,7 +112,7 @@ class ArraySet(Divisible):
         return channels, height, width
 
     def pixels_at(self, index: Int64[Tensor, " batch"]) -> Pixels:
-        return self.pixels[index]
+        return self.pixels.index_select(0, index)  # copies rows; [index] goes byte by byte
 
     def subset(self, index: Int64[Tensor, " part"]) -> "ArraySet":
         return ArraySet(self.pixels[index], self.labels[index], self.class_names)

@@ -31,7 +31,8 @@ def fitted(
     mode = MODES[channels] if channels else image.mode
     colourful = "RGB" in (mode[:3], image.mode[:3])  # or a coloured background would turn grey
     transparent = "A" in mode + image.mode
-    image = image.convert(MODES[1 + 2 * colourful + transparent])
+    working = MODES[1 + 2 * colourful + transparent]
+    image = image if image.mode == working else image.convert(working)  # which would copy
     sized = _FITS[fit](image, (size[1], size[0]), background)
     if not transparent:
         return sized

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from joblib import Parallel, delayed
+from PIL import Image
 from tqdm import tqdm
 
 from darkroom.intake import fitting
@@ -71,9 +72,9 @@ class Pack:
         folder: Where it lies.
         reading: How its files were read.
         records: What was found of each file, in the order of the entries: its `name`; the `error`
-            if it could not be read, and otherwise `content` (a hash of the file), `pixels` (a hash
-            of the image), the `facts` of `decoding.Decoded`, whether it is `coloured`, whether it
-            has `alpha`, and whether it is `flat` (of one colour).
+            if it could not be read, and otherwise `pixels` (a hash of the image), the `facts` of
+            `decoding.Decoded`, whether it is `coloured`, whether it has `alpha`, and whether it is
+            `flat` (of one colour).
     """
 
     folder: Path
@@ -154,17 +155,21 @@ def read_image(
     decoded = decode(content, name, reading.value_range, reading.window, max(reading.size))
     image, background = decoded.image, reading.background
     sized = fitting.fitted(image, reading.size, reading.fit, background, channels)
-    own = np.asarray(sized).astype(np.int16)
     pixels = fitting.pixels_of(sized, background, channels)
     return pixels, {
         "name": name,
-        "content": blake2b(content, digest_size=16).hexdigest(),
         "pixels": blake2b(pixels.tobytes(), digest_size=16).hexdigest(),
         "facts": decoded.facts,
-        "coloured": "RGB" in sized.mode and bool(np.ptp(own[..., :3], -1).max() > GREY_TOLERANCE),
+        "coloured": "RGB" in sized.mode and _is_coloured(sized),
         "alpha": "A" in image.mode and bool(np.asarray(image)[..., -1].min() < 255),
         "flat": bool((pixels == pixels[:, :1, :1]).all()),
     }
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    red, green, blue = (np.asarray(image.getchannel(name)).astype(np.int16) for name in "RGB")
+    pairs = ((red, green), (green, blue), (blue, red))
+    return any(np.abs(a - b).max() > GREY_TOLERANCE for a, b in pairs)
 
 
 def read_or_explain(
