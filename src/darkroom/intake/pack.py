@@ -32,7 +32,7 @@ from darkroom.intake.fitting import Colour, Fit
 from darkroom.intake.sources import Entry, Source
 
 VERSION = 1  # of what this package makes of a file; another one makes all packs anew
-BLOCK_BYTES = 4 << 20
+BLOCK_FILES, BLOCK_BYTES = 64, 16 << 20  # at most, of what a process decodes at a time
 CHECKED_BYTES = 1 << 30  # so much of a pack is compared with its index at each start
 GREY_TOLERANCE = 8  # colour channels that differ by no more are grey: JPEG is not exact
 
@@ -261,7 +261,7 @@ def _build(
     partial = folder.with_name(f"{folder.name}.part")
     pixels, index = partial / "pixels.u8", partial / "index.jsonl"
     row_bytes = math.prod(reading.shape)
-    per_block = max(1, BLOCK_BYTES // row_bytes)
+    per_block = max(1, min(BLOCK_FILES, BLOCK_BYTES // row_bytes))
     header = {"key": key, "images": len(entries), "block": per_block, "reading": asdict(reading)}
     done = _continued(partial, header, reading)
     missing = [first for first in range(0, len(entries), per_block) if first not in done]
