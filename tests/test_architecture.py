@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "inspection": "images randomness data intake metrics",
     "advice": "inspection",
     "findings": "intake inspection",
+    "destinations": "config data inspection",
     "probe": "config data images randomness systems trainer lightning omegaconf",
     "reports": "images data intake inspection advice findings probe reports",
     "verbs": "images randomness provenance data inspection advice findings probe reports sampling "

@@ -313,7 +313,7 @@ def test_a_run_on_ones_own_images_resumes_on_the_pack_that_is_there(own_copy: Pa
 
 def test_reconstructions_of_ones_own_images_are_those_of_the_training_grid(own: Path) -> None:
     n = OmegaConf.load(own / "config.yaml").callbacks.reconstructions.n
-    arguments = ("run=run", "draw=reconstruction", f"draw.n={n}", "to=drawn")
+    arguments = ("run=run", "draw=reconstruction", f"draw.n={n}", "folder=drawn")
     done = call(own.parent, "sample", *arguments)
     assert done.returncode == 0, done.stderr
     drawn = Image.open(own.parent / "drawn" / "grid.png")
@@ -338,9 +338,9 @@ def test_a_seed_gives_the_image_of_the_training_grid_in_any_batch_size(
     gan: Path, tmp_path: Path
 ) -> None:
     n = OmegaConf.load(gan / "config.yaml").callbacks.samples.n
-    done = call(tmp_path, "sample", f"run={gan}", f"draw.n={n}", "batch_size=7", "to=seven")
+    done = call(tmp_path, "sample", f"run={gan}", f"draw.n={n}", "batch_size=7", "folder=seven")
     assert done.returncode == 0, done.stderr
-    sample(gan, f"draw.n={n}", "batch_size=64", f"to={tmp_path / 'many'}")
+    sample(gan, f"draw.n={n}", "batch_size=64", f"folder={tmp_path / 'many'}")
     seven, many = (
         {path.name: Image.open(path).tobytes() for path in (tmp_path / folder).iterdir()}
         for folder in ("seven", "many")
@@ -359,7 +359,7 @@ def test_drawings_lie_within_the_run_unless_told_otherwise(copy: Path) -> None:
 
 def test_reconstructions_are_those_of_the_training_grid(vae: Path, tmp_path: Path) -> None:
     n = OmegaConf.load(vae / "config.yaml").callbacks.reconstructions.n
-    sample(vae, "draw=reconstruction", f"draw.n={n}", f"to={tmp_path}")
+    sample(vae, "draw=reconstruction", f"draw.n={n}", f"folder={tmp_path}")
     expected = Image.open(vae / "reconstructions" / f"{budget(vae):010d}.png")
     assert Image.open(tmp_path / "grid.png").tobytes() == expected.tobytes()
     assert len(list(tmp_path.glob("*-rebuilt.png"))) == len(list(tmp_path.glob("*-real.png"))) == n
@@ -373,7 +373,7 @@ def test_reconstructions_are_those_of_the_training_grid(vae: Path, tmp_path: Pat
         (["checkpoint=first"], "has no checkpoint 'first'. Type checkpoint=best."),
         (["device=abacus"], "device=abacus is not to be had here"),
         (["draw.first=3"], "draw takes no 'first'. Did you mean 'first_seed'?"),
-        (["to=regular/below"], "Not a directory: 'regular/below'"),
+        (["folder=regular/below"], "Not a directory: 'regular/below'"),
     ],
 )
 def test_a_sample_that_cannot_be_had_is_refused(

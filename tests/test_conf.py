@@ -52,6 +52,7 @@ CHOICES = [
     for verb, groups in {
         "train": ("data", "augmentation", "model", "trainer", "logger", "callbacks", "experiment"),
         "sample": ("draw",),
+        "prepare": ("to",),
     }.items()
     for group in groups
     for option in options(group)
@@ -65,8 +66,8 @@ def test_every_group_is_tested() -> None:
 
 @pytest.mark.parametrize(("verb", "group", "option"), CHOICES)
 def test_a_choice_composes_without_problems(verb: str, group: str, option: str) -> None:
-    run = ["run=outputs/any"] if verb == "sample" else []
-    assert config.problems(choose(verb, f"{group}={option}", *run)) == []
+    needed = {"sample": ["run=outputs/any"], "prepare": ["data.root=any"]}.get(verb, [])
+    assert config.problems(choose(verb, f"{group}={option}", *needed)) == []
 
 
 @pytest.mark.parametrize("data", options("data"))

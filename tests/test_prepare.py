@@ -205,7 +205,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "said"),
     [
         (["data=digits"], "Digits comes prepared. Type data=folder data.root=<path>."),
-        (["data.root=album", "to=shards"], "to=shards: type to=pack or to=streaming."),
         (["data.root=nowhere"], "data.root=nowhere does not exist"),
         (["data.root=empty"], "data.root=empty holds no image"),
         (["data.root=broken"], "1 of 1 files cannot be read"),
@@ -331,7 +330,7 @@ def test_shards_are_written_and_the_command_streams_them(
     typed = ("data.root='al (bum)'", "data.validation=0.4", "data.fit=pad", "data.batch_size=4")
     prepare(*typed, "model.generator.width=8", "seed=3", "to=streaming", "probe=0.01")
     out = capsys.readouterr().out
-    assert "The recommended command keeps each group together." in out
+    assert "The shards keep each group together." in out
     (line,) = re.findall(r"(?m)^  python train\.py (.*)$", out)
     overrides = shlex.split(line)
     assert {"data=streaming", "seed=3", "data.batch_size=4", "model.generator.width=8"} <= {

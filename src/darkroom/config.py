@@ -24,6 +24,7 @@ ALLOWED = (
     "darkroom.augmentation",
     "darkroom.callbacks",
     "darkroom.data",
+    "darkroom.destinations",
     "darkroom.loggers",
     "darkroom.networks",
     "darkroom.objectives",
@@ -76,7 +77,7 @@ class SampleConfig:
         run: Folder of a run.
         checkpoint: last or best.
         draw: What to draw.
-        to: Folder for the images; within the run's folder if it is not given.
+        folder: Folder for the images; within the run's folder if it is not given.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
     """
@@ -84,7 +85,7 @@ class SampleConfig:
     run: str = MISSING
     checkpoint: str = "last"
     draw: Any = MISSING
-    to: str | None = None
+    folder: str | None = None
     batch_size: int = 64
     device: str = "auto"
 
@@ -97,7 +98,7 @@ class PrepareConfig:
         data: A data module of encoded files.
         model: The system to recommend a command for.
         seed: Seed of the split.
-        to: pack, or streaming to write shards as well.
+        to: What to prepare for.
         shards: Folder for the shards; data/shards/<name> if it is not given.
         probe: Seconds of trial training for the estimate; 0 for none.
         run_dir: Folder of the report; set by prepare.py.
@@ -106,7 +107,7 @@ class PrepareConfig:
     data: Any = MISSING
     model: Any = MISSING
     seed: int = 0
-    to: str = "pack"
+    to: Any = MISSING
     shards: str | None = None
     probe: float = 5.0
     run_dir: str = "."
@@ -152,17 +153,18 @@ def problems(config: DictConfig) -> list[str]:
     assert isinstance(tree, dict), "a config is a mapping"
     assert isinstance(typed, dict), "likewise"
     schema = OmegaConf.get_type(config)
-    options = [f.name for f in fields(schema)] if isinstance(schema, type) else list(tree)
+    assert isinstance(schema, type), "a config has the schema of a verb"
+    options = {f.name: f.type for f in fields(schema)}
     missing = sorted(OmegaConf.missing_keys(config))
     found = [f"{name} is not set. Type {name}=<value>." for name in missing]
-    found += [_unknown("", str(key), options) for key in tree if key not in options]
-    for name in options:
+    found += [_unknown("", str(key), list(options)) for key in tree if key not in options]
+    for name, kind in options.items():
         value = (typed if name == "data" else tree)[name]
         if name in ("logger", "callbacks"):
             for key, node in value.items():
                 if node is not None:  # `callbacks.samples: null` leaves one out
                     found += _problems_of_object(f"{name}.{key}", node)
-        elif name in ("data", "model", "trainer", "draw") and value != MISSING:
+        elif kind is Any and value != MISSING:  # an object
             found += _problems_of_object(name, value)
     return found
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from darkroom import checkpoint, config, inspection, provenance, randomness
 from darkroom.advice import advise
-from darkroom.data import Folder, ImageData, Packed
-from darkroom.data.datasets import PackedSet
+from darkroom.data import ImageData, Packed
 from darkroom.data.division import divide
-from darkroom.data.shards import refuse_existing
-from darkroom.data.shards import write as write_shards
 from darkroom.findings import findings
 from darkroom.images import Pixels, save_png, tile, visible_scale
 from darkroom.probe import Estimate, probe
@@ -116,6 +113,7 @@ def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | No
         if isinstance(logger, TensorBoardLogger):
             clock = cast(System, trainer.lightning_module).images_seen
             logger.log_hyperparams(_flat(composed), final, step=clock)
+            logger.experiment.flush()  # a thread writes, and would be cut off by the end
     if trainer.is_global_zero:
         print(f"\nsamples      {run_dir / 'samples'}")
         print(f"checkpoints  {run_dir / 'checkpoints'}")
@@ -162,7 +160,7 @@ def sample(composed: DictConfig) -> None:
     sheet: Sheet = draw(saved.system, held_out, composed.batch_size)
     name = type(draw).__name__.lower()
     folder = Path(
-        composed.to or saved.path.parents[1] / "drawn" / f"{name}-{saved.images_seen:010d}"
+        composed.folder or saved.path.parents[1] / "drawn" / f"{name}-{saved.images_seen:010d}"
     )
     for pixels, image_name in zip(sheet.pixels, sheet.names, strict=True):
         save_png(pixels, folder / f"{image_name}.png")
@@ -187,67 +185,30 @@ def prepare(
         model: Name of the model's config.
         train_config: Composes the config of train.py for overrides.
     """
-    if composed.to not in ("pack", "streaming"):
-        raise ValueError(f"to={composed.to}: type to=pack or to=streaming.")
-    data = config.build(composed.data)
+    data, to = config.build(composed.data), config.build(composed.to)
     if not isinstance(data, Packed):
         raise ValueError(
             f"{type(data).__name__} comes prepared. Type data=folder data.root=<path>."
         )
-    if composed.to == "streaming":
-        refuse_existing(_shards(composed, data))  # before hours of decoding
+    to.check(data)
     data.prepare_data()
     images = data.read()
     division = divide(len(images), data.validation, data.seed, images.splits, images.groups)
+    found = inspection.inspect(images, division, data.left_out, data.listing.ignored)
     report = Path(composed.run_dir)
     report.mkdir(parents=True, exist_ok=True)
-    found = inspection.inspect(images, division, data.left_out, data.listing.ignored)
     table = report / "images.csv"
-    known = data.described([entry.name for entry in data.listing.entries])
-    write_table(table, images, found, known, data.pack.errors)
-    given = [o for o in typed if o.partition("=")[0].lstrip("+") not in _PREPARES]
-    takes_table = isinstance(data, Folder)
-    groups = any(known.groups) or getattr(data, "table", None) is not None
-    keeping = config.spelt(str(table)) if takes_table and not groups else None
-    if composed.to == "streaming":
-        shards = _shards(composed, data)
-        write_shards(shards, _parts(data, images, [] if groups else found.similar))
-        kept = [o for o in given if not o.startswith("data") or o.startswith(_STREAMED)]
-        given = ["data=streaming", f"data.root={config.spelt(str(shards))}", *kept]
-        keeping = None
+    write_table(table, images, found, data.known, data.pack.errors)
+    prepared = to.take(data, images, found, typed, table)
     accelerated = torch.accelerator.is_available()
-    advice = advise(found, given, model, accelerated, keeping)
-    remedy = "The recommended command keeps each group together."
-    if groups:
-        remedy = "Name each group in the column 'group' of data.table, as images.csv does."
-    elif keeping is None and composed.to != "streaming":
-        remedy = "Type to=streaming, whose parts keep each group together."
-    notable = list(findings(found, images.pack.reading, remedy))
+    advice = advise(found, prepared.overrides, model, accelerated, prepared.table)
+    notable = list(findings(found, images.pack.reading, prepared.remedy))
     estimate = _estimate(train_config(advice.overrides), composed.probe)
     preparation = Preparation(data.origin, images, found, notable, advice, estimate)
     preparation.write(report)
     print(f"\n{preparation.text()}\n")
     print(f"report  {report / 'report.html'}")
-    print(f"table   {table}{' (data.table=... takes it back, edited)' if takes_table else ''}")
-
-
-def _shards(composed: DictConfig, data: Packed) -> Path:
-    return Path(composed.shards or f"data/shards/{data.stem}").expanduser()
-
-
-def _parts(
-    data: Packed, images: PackedSet, similar: Sequence[Sequence[str]]
-) -> dict[str, PackedSet]:
-    """The set in the parts that shards have; near-duplicates are in the same one."""
-    alike = {name: f"alike-{k}" for k, group in enumerate(similar) for name in group}
-    groups = [alike.get(n, g) for n, g in zip(images.names, images.groups, strict=True)]
-    division = divide(len(images), data.validation, data.seed, images.splits, groups)
-    places = {
-        "train": division.training,
-        "validation": division.held_out,
-        "test": division.test,
-    }
-    return {name: images.subset(part) for name, part in places.items()}
+    print(f"table   {table}{' (data.table=... takes it back, edited)' if data.takes_table else ''}")
 
 
 def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:
@@ -258,10 +219,6 @@ def _estimate(recommended: DictConfig, seconds: float) -> Estimate | str:
         return probe(recommended, data, seconds) if seconds else "not timed"
     except (ValueError, torch.OutOfMemoryError) as error:
         return f"It would not run: {error}"
-
-
-_PREPARES = {"model", "to", "shards", "probe"}  # options that are not for train.py
-_STREAMED = ("data.batch_size=", "data.augmentation", "data.num_workers=")  # those shards take
 
 
 def _device(name: str) -> torch.device:

@@ -140,7 +140,7 @@ class CelebA(Packed):
         images, parts = self.root / "celeba/img_align_celeba", self._partition
         if not (images.is_dir() and parts.exists()):
             raise missing(type(self).__name__, self.root, [images, parts])
-        return Directory(images)
+        return Directory(images.absolute())
 
     def described(self, names: Sequence[str]) -> Labelling:
         lines = self._partition.read_text().splitlines()

@@ -45,10 +45,14 @@ class Packed(ImageData):
     Attributes:
         pack: The pack, after `setup`.
         listing: What the source holds, after `setup`.
+        known: Classes, splits and groups of all files that count, after `setup`.
+        takes_table: Whether there is an option `table`.
     """
 
     pack: Pack
     listing: Listing
+    known: Labelling
+    takes_table = False
 
     def __init__(
         self,
@@ -97,19 +101,24 @@ class Packed(ImageData):
         """A short name for folders."""
         return Path(self.origin.partition("=")[2]).stem
 
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the user has groups, after `read`."""
+        return any(self.known.groups)
+
     def read(self) -> PackedSet:
         source = self.source()
         self.listing = source.listing()
         if not self.listing.entries:
             raise ValueError(self._nothing_found())
-        known = self.described([entry.name for entry in self.listing.entries])
-        entries = self._chosen(known)
+        self.known = self.described([entry.name for entry in self.listing.entries])
+        entries = self._chosen(self.known)
         self._settle(source, entries)
         reading = self._reading()
         folder = self._folder(reading, entries)
         self.pack = packed(source, entries, reading, folder, self.workers)
         self._judge_errors()
-        return self._set(known)
+        return self._set(self.known)
 
     def _chosen(self, known: Labelling) -> list[Entry]:
         """The files that count, at most `limit`, spread evenly over the sorted names."""
@@ -225,6 +234,8 @@ class Folder(Packed):
         options: As for Packed and ImageData.
     """
 
+    takes_table = True
+
     def __init__(
         self,
         root: str,
@@ -247,6 +258,10 @@ class Folder(Packed):
     @property
     def origin(self) -> str:
         return f"data.root={self.root}"
+
+    @property
+    def is_grouped(self) -> bool:
+        return super().is_grouped or self.table is not None
 
     def source(self) -> Source:
         return source_of(self.root)

@@ -258,7 +258,7 @@ def _build(
     key: str,
     workers: int,
 ) -> None:
-    partial = folder.with_name(f"{folder.name}.part")
+    partial = folder.absolute().with_name(f"{folder.name}.part")  # workers may be elsewhere
     pixels, index = partial / "pixels.u8", partial / "index.jsonl"
     row_bytes = math.prod(reading.shape)
     per_block = max(1, min(BLOCK_FILES, BLOCK_BYTES // row_bytes))

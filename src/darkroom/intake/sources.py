@@ -71,9 +71,9 @@ def source_of(root: Path) -> Source:
         ValueError: If it is neither a folder nor a .zip.
     """
     if root.is_dir():
-        return Directory(root)
+        return Directory(root.absolute())
     if root.is_file() and zipfile.is_zipfile(root):
-        return Archive(root)
+        return Archive(root.absolute())
     what = "is neither a folder nor a .zip" if root.exists() else "does not exist"
     raise ValueError(f"data.root={root} {what}. Type data.root=<folder or .zip of images>.")
 
