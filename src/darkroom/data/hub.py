@@ -127,7 +127,7 @@ class HuggingFace(Packed):
         try:
             import datasets
         except ImportError as error:
-            raise ValueError("data=hf needs `pip install 'darkroom[hf]'`.") from error
+            raise ValueError("data=hf needs `pip install -e '.[hf]'`.") from error
         try:
             if Path(self.repository).expanduser().is_dir():
                 loaded = datasets.load_from_disk(str(Path(self.repository).expanduser()))

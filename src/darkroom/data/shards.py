@@ -82,7 +82,7 @@ def _write_part(folder: Path, images: ImageSet, chunk_bytes: int, about: dict[st
     try:
         from litdata.streaming.writer import BinaryWriter  # takes a second
     except ImportError as error:
-        raise ValueError("to=streaming needs `pip install 'darkroom[streaming]'`.") from error
+        raise ValueError("to=streaming needs `pip install -e '.[streaming]'`.") from error
 
     folder.mkdir(parents=True)  # LitData would mix its files with what is there
     writer, written = BinaryWriter(str(folder), chunk_bytes=chunk_bytes), 0
@@ -216,7 +216,7 @@ def _download(root: str, name: str, file: BufferedIOBase, options: Mapping[str, 
     try:
         from litdata.streaming.downloader import get_downloader
     except ImportError as error:
-        raise ValueError("data=streaming needs `pip install 'darkroom[streaming]'`.") from error
+        raise ValueError("data=streaming needs `pip install -e '.[streaming]'`.") from error
     settled = _for_boto(**options) if root.startswith("s3://") else dict(options)
     get_downloader(root, "", [], settled).download_fileobj(f"{root}/{name}", file)
 

@@ -31,7 +31,7 @@ def read(
         import pydicom
         from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
     except ImportError as error:
-        raise ValueError("DICOM needs pydicom: pip install 'darkroom[medical]'") from error
+        raise ValueError("DICOM needs pydicom: pip install -e '.[medical]'") from error
     dataset = pydicom.dcmread(BytesIO(content), force=True)
     if "Rows" not in dataset or "Columns" not in dataset:
         raise ValueError("this DICOM file holds no image")
@@ -43,7 +43,7 @@ def read(
         values = pixel_array(dataset, index=0)
     except (NotImplementedError, RuntimeError) as error:  # no decoder for this compression
         raise ValueError(
-            f"{' '.join(str(error).split())} (pip install 'darkroom[medical]' has more decoders)"
+            f"{' '.join(str(error).split())} (pip install -e '.[medical]' has more decoders)"
         ) from error
     facts = {
         "format": "DICOM",
