@@ -499,7 +499,7 @@ def test_a_huge_dicom_file_is_refused(monkeypatch):
 
 def test_without_pydicom_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(ValueError, match=r"DICOM needs pydicom: pip install 'darkroom\[medical\]'"):
+    with pytest.raises(ValueError, match=r"DICOM needs pydicom: pip install -e '\.\[medical\]'"):
         decode(b"", "a.dcm")
 
 
