@@ -259,6 +259,16 @@ def test_options_of_the_model_and_of_the_data_go_into_the_command(
     assert not [o for o in line if o.startswith(("probe", "to=", "run_dir"))]
 
 
+def soft_album(folder: Path, n: int) -> Path:
+    """Pictures, each of them twice: near-duplicates."""
+    folder.mkdir()
+    for number in range(n):
+        soft = picture(number, size=(4, 4)).resize((32, 32), 3)
+        soft.save(folder / f"{number:02d}.png")
+        soft.save(folder / f"{number:02d}.jpg", quality=90)
+    return folder
+
+
 def test_celeba_is_fetched_if_asked_for_and_gets_no_table(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,12 +291,8 @@ def test_near_duplicates_of_a_set_of_the_hub_are_reported_without_a_table(
 ) -> None:
     from datasets import Dataset, Features, Image
 
-    (here / "files").mkdir()
-    for number in range(20):
-        soft = picture(number, size=(4, 4)).resize((32, 32), 3)
-        soft.save(here / "files" / f"{number:02d}.png")
-        soft.save(here / "files" / f"{number:02d}.jpg", quality=90)
-    cells = [{"bytes": f.read_bytes(), "path": None} for f in sorted((here / "files").iterdir())]
+    files = sorted(soft_album(here / "files", 20).iterdir())
+    cells = [{"bytes": file.read_bytes(), "path": None} for file in files]
     table = Dataset.from_dict({"image": cells}, features=Features({"image": Image()}))
     table.save_to_disk(str(here / "set"))
     prepare("data=hf", "data.name=set", "data.validation=0.4")
@@ -313,20 +319,10 @@ def test_a_users_own_groups_stay_and_the_report_says_what_they_miss(
 # --- shards
 
 
-def soft_album(folder: Path) -> Path:
-    """Forty pictures, each of them twice: near-duplicates."""
-    folder.mkdir()
-    for number in range(40):
-        soft = picture(number, size=(4, 4)).resize((32, 32), 3)
-        soft.save(folder / f"{number:02d}.png")
-        soft.save(folder / f"{number:02d}.jpg", quality=90)
-    return folder
-
-
 def test_shards_are_written_and_the_command_streams_them(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    soft_album(here / "al (bum)")
+    soft_album(here / "al (bum)", 40)
     typed = ("data.root='al (bum)'", "data.validation=0.4", "data.fit=pad", "data.batch_size=4")
     prepare(*typed, "model.generator.width=8", "seed=3", "to=streaming", "probe=0.01")
     out = capsys.readouterr().out

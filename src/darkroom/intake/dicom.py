@@ -29,7 +29,7 @@ def read(
     """
     try:
         import pydicom
-        from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+        from pydicom.pixels import pixel_array
     except ImportError as error:
         raise ValueError("DICOM needs pydicom: pip install -e '.[medical]'") from error
     dataset = pydicom.dcmread(BytesIO(content), force=True)
@@ -53,12 +53,23 @@ def read(
         "highest": values.max().item() if values.dtype.itemsize > 1 else None,
         "animated": frames > 1,
     }
-    if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        values = apply_color_lut(values, dataset)
-        return (values >> 8).astype(np.uint8) if values.dtype == np.uint16 else values, facts
+    colour = values.ndim == 3 or dataset.PhotometricInterpretation == "PALETTE COLOR"
+    return _colours(values, dataset) if colour else _shown(values, dataset, window), facts
+
+
+def _colours(values: np.ndarray, dataset: Any) -> np.ndarray:
+    from pydicom.pixels import apply_color_lut
+
     if values.ndim == 3:
-        shift = int(dataset.BitsStored) - 8
-        return (values >> max(shift, 0)).astype(np.uint8), facts
+        return (values >> max(int(dataset.BitsStored) - 8, 0)).astype(np.uint8)
+    values = apply_color_lut(values, dataset)
+    return (values >> 8).astype(np.uint8) if values.dtype == np.uint16 else values
+
+
+def _shown(values: np.ndarray, dataset: Any, window: tuple[float, float] | None) -> np.ndarray:
+    """A grey image through its window, with white for the largest value."""
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
     values = apply_modality_lut(values, dataset)
     if int(dataset.BitsStored) < 8:  # a mask, say, of 0 and 1
         values = values.astype(np.float64)
@@ -73,7 +84,7 @@ def read(
         values = apply_voi_lut(values, dataset)
     if dataset.PhotometricInterpretation == "MONOCHROME1":  # there, 0 is white
         values = (255 if values.dtype == np.uint8 else values.max()) - values
-    return values if values.dtype == np.uint8 else values.astype(np.float64), facts
+    return values if values.dtype == np.uint8 else values.astype(np.float64)
 
 
 def _first(value: Any) -> Any:

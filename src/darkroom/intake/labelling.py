@@ -85,35 +85,7 @@ def by_table(
     Raises:
         ValueError: If the table cannot be read, or names a file or a split that is none.
     """
-    rows = _rows(table, columns)
-    full = {_with_slashes(name): name for name in names}
-    last = Counter(PurePosixPath(name).name for name in full)
-    short = {PurePosixPath(slashed).name: name for slashed, name in full.items()}
-
-    def file_of(text: str) -> str | None:
-        name = _with_slashes(text).removeprefix("./")
-        if name in full:
-            return full[name]
-        return short[name] if last[name] == 1 else None
-
-    found: dict[str, dict[str, str]] = {}
-    unknown, twice = [], []
-    for row in rows:
-        name = file_of(row["file"])
-        if name is None:
-            unknown.append(row["file"])
-        elif name in found:
-            twice.append(name)
-        else:
-            found[name] = row
-    if twice:
-        raise ValueError(f"data.table={table} has several rows for {_some(twice)}. Keep one each.")
-    if unknown:
-        raise ValueError(
-            f"data.table={table}: {len(unknown)} of its {len(rows)} files are not below data.root, "
-            f"or their names are ambiguous: {_some(unknown)}. Mend the column "
-            f"{columns['file']!r}, or choose it with data.columns.file=<column>."
-        )
+    found = _by_file(_rows(table, columns), table, columns["file"], names)
     kept = sorted(found)
     classes = [found[name].get("label") or "" for name in kept]
     without = [name for name, label in zip(kept, classes, strict=True) if not label]
@@ -138,6 +110,35 @@ def by_table(
         [SPLITS[s.lower()] if s else None for s in splits],
         given if any(given) else _groups(kept, group),
     )
+
+
+def _by_file(
+    rows: Sequence[dict[str, str]], table: Path, column: str, names: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """The row of each file."""
+    full = {_with_slashes(name): name for name in names}
+    last = Counter(PurePosixPath(name).name for name in full)
+    short = {PurePosixPath(slashed).name: name for slashed, name in full.items()}
+    found: dict[str, dict[str, str]] = {}
+    unknown, twice = [], []
+    for row in rows:
+        text = _with_slashes(row["file"]).removeprefix("./")
+        name = full.get(text) or (short[text] if last[text] == 1 else None)
+        if name is None:
+            unknown.append(row["file"])
+        elif name in found:
+            twice.append(name)
+        else:
+            found[name] = row
+    if twice:
+        raise ValueError(f"data.table={table} has several rows for {_some(twice)}. Keep one each.")
+    if unknown:
+        raise ValueError(
+            f"data.table={table}: {len(unknown)} of its {len(rows)} files are not below data.root, "
+            f"or their names are ambiguous: {_some(unknown)}. Mend the column {column!r}, or "
+            "choose it with data.columns.file=<column>."
+        )
+    return found
 
 
 def _without_shared(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
