@@ -20,7 +20,12 @@ MAY_IMPORT = {
     "augmentation": "images randomness",
     "networks": "images randomness networks",
     "objectives": "images objectives",
-    "metrics": "images metrics",
+    "metrics": "images randomness metrics",
+    "curves": "",
+    "diagnosis": "curves diagnosis",
+    "evaluation": "images randomness curves data diagnosis metrics objectives sampling systems "
+    "checkpoint config evaluation",
+    "comparison": "evaluation images",
     "sampling": "images randomness",
     "intake": "intake",
     "data": "images randomness augmentation intake data",
@@ -29,16 +34,19 @@ MAY_IMPORT = {
     "systems": "images randomness networks objectives systems lightning",
     "loggers": "lightning",
     "trainer": "images data systems checkpoint lightning",
-    "callbacks": "images metrics sampling systems trainer lightning",
+    "callbacks": "images randomness curves data diagnosis metrics sampling systems trainer "
+    "lightning",
     "checkpoint": "config systems lightning omegaconf",
     "inspection": "images randomness data intake metrics",
     "advice": "inspection",
     "findings": "intake inspection",
     "destinations": "config data inspection",
     "probe": "config data images randomness systems trainer lightning omegaconf",
-    "reports": "images data intake inspection advice findings probe reports",
+    "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
+    "comparison metrics reports",
     "verbs": "images randomness provenance data inspection advice findings probe reports sampling "
-    "systems trainer checkpoint config lightning omegaconf",
+    "comparison curves diagnosis evaluation metrics systems trainer checkpoint config lightning "
+    "omegaconf",
     "config": "signatures hydra omegaconf",
     "cli": "config verbs hydra omegaconf",
 }

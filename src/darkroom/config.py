@@ -26,6 +26,7 @@ ALLOWED = (
     "darkroom.data",
     "darkroom.destinations",
     "darkroom.loggers",
+    "darkroom.metrics",
     "darkroom.networks",
     "darkroom.objectives",
     "darkroom.sampling",

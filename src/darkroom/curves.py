@@ -1,0 +1,49 @@
+"""What a run has logged, as curves over the images seen."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One logged series.
+
+    Attributes:
+        images: Images seen at each point, ascending.
+        values: The numbers.
+    """
+
+    images: Int64[np.ndarray, " points"]
+    values: Float64[np.ndarray, " points"]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def tail(self, share: float) -> "Curve":
+        """The last share of the points, at least one."""
+        kept = max(1, round(len(self) * share))
+        return Curve(self.images[-kept:], self.values[-kept:])
+
+
+def read(table: Path) -> Mapping[str, Curve]:
+    """The curves of a run's metrics.csv, by name; none if there is no such file."""
+    if not table.exists():
+        return {}
+    points: dict[str, list[tuple[int, float]]] = {}
+    with table.open(newline="") as file:
+        for row in csv.DictReader(file):
+            points.setdefault(row["name"], []).append(
+                (int(row["images_seen"]), float(row["value"]))
+            )
+    return {
+        name: Curve(
+            np.array([images for images, _ in series], np.int64),
+            np.array([value for _, value in series], np.float64),
+        )
+        for name, series in points.items()
+    }
