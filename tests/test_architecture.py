@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "loggers": "lightning",
     "trainer": "images data systems checkpoint lightning",
     "callbacks": "images randomness curves data diagnosis metrics sampling systems trainer "
-    "lightning",
+    "callbacks lightning",
     "checkpoint": "config systems lightning omegaconf",
     "inspection": "images randomness data intake metrics",
     "advice": "inspection",

@@ -160,6 +160,10 @@ LOGGED = {
         "probability/real",
         "probability/fake_before",
         "probability/fake_after",
+        "vitals/accuracy",
+        "vitals/overfitting",
+        "vitals/gradient_norm/discriminator",
+        "vitals/gradient_norm/generator",
     },
     "vae": {
         "loss/vae",
@@ -169,7 +173,19 @@ LOGGED = {
         "validation/distortion",
         "validation/negative_elbo",
         "validation/bits_per_dim",
+        "vitals/active_units",
+        "vitals/overfitting",
+        "vitals/gradient_norm/network",
     },
+}
+OBSERVED = {
+    "quality/kid_thumbnail",
+    "throughput/images_per_second",
+    "throughput/peak_memory_mib",
+    "throughput/seconds",
+    "vitals/dead_units",
+    "vitals/diversity",
+    "vitals/drift",
 }
 
 
@@ -180,8 +196,7 @@ def test_tensorboard_and_the_table_hold_the_same_curves_until_the_last_image(
     run = request.getfixturevalue(model)
     events = board(run)
     shown = {tag: steps_of(events, tag) for tag in events.Tags()["scalars"]}
-    observed = {"quality/kid_thumbnail", "throughput/images_per_second"}
-    assert set(table(run)) == LOGGED[model] | observed
+    assert set(table(run)) == LOGGED[model] | OBSERVED
     assert shown == table(run)
     assert max(map(max, shown.values())) == budget(run) == shown["quality/kid_thumbnail"][-1]
 

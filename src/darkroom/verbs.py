@@ -119,7 +119,7 @@ def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | No
         print(f"checkpoints  {run_dir / 'checkpoints'}")
         print(f"TensorBoard  tensorboard --logdir {run_dir}")
         print(f"more images  python sample.py run={run_dir}")
-    return final.get("quality/kid_thumbnail")
+    return next((value for name, value in final.items() if name.startswith("quality/")), None)
 
 
 def _flat(composed: DictConfig) -> dict[str, Any]:

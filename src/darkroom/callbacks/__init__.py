@@ -1,0 +1,31 @@
+"""Observers: they look, log and save. They never change a weight."""
+
+from darkroom.callbacks.checkpoints import Checkpoints
+from darkroom.callbacks.dead_units import DeadUnits
+from darkroom.callbacks.every import EveryImages
+from darkroom.callbacks.game import Game
+from darkroom.callbacks.gradient_norms import GradientNorms
+from darkroom.callbacks.measurement import Measurement
+from darkroom.callbacks.pictures import Pictures, ReconstructionGrid, SampleGrid
+from darkroom.callbacks.posterior import Posterior
+from darkroom.callbacks.progress import Progress
+from darkroom.callbacks.quality import Quality
+from darkroom.callbacks.spread import Spread
+from darkroom.callbacks.throughput import Throughput
+
+__all__ = [
+    "Checkpoints",
+    "DeadUnits",
+    "EveryImages",
+    "Game",
+    "GradientNorms",
+    "Measurement",
+    "Pictures",
+    "Posterior",
+    "Progress",
+    "Quality",
+    "ReconstructionGrid",
+    "SampleGrid",
+    "Spread",
+    "Throughput",
+]

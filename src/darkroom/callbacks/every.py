@@ -1,0 +1,43 @@
+"""What happens again and again, by the clock of the images seen."""
+
+# mypy: disable-error-code="override"
+
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback
+
+from darkroom.images import Batch
+from darkroom.systems import System
+from darkroom.trainer import Trainer
+
+
+class EveryImages(Callback):
+    """Acts each time the clock passes a multiple of an interval, and at the end.
+
+    Args:
+        every: The interval, in images.
+
+    Raises:
+        ValueError: If the interval is not positive.
+    """
+
+    def __init__(self, every: int) -> None:
+        if every < 1:
+            name = type(self).__name__
+            raise ValueError(f"{name}.every={every}: type a number of images above 0.")
+        self.every = every
+        self.acted_at = 0
+
+    def act(self, trainer: Trainer, system: System) -> None:
+        """What happens when it is time."""
+
+    def on_train_start(self, trainer: Trainer, system: System) -> None:
+        self.acted_at = system.images_seen
+
+    def on_train_batch_end(
+        self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        passed = system.images_seen // self.every > self.acted_at // self.every
+        if passed or system.images_seen >= trainer.max_images:
+            self.act(trainer, system)
+            self.acted_at = system.images_seen
