@@ -44,7 +44,8 @@ def test_every_resolution_and_number_of_channels_is_rebuilt(resolution):
     images = torch.rand(2, channels, height, width)
     inference = network.infer(images, noise(2))
     assert inference.parameters.shape == images.shape
-    assert [rate.shape for rate in inference.rates] == [(2,)]
+    for terms in (inference.rates, inference.log_ratios):
+        assert [term.shape for term in terms] == [(2,)]
     assert network.encode(images).shape == (2, 3)
 
 
@@ -61,6 +62,7 @@ def test_inference_decodes_a_sample_of_the_posterior(network, images):
     sample = q.sample(noise(4).normal(5))
     torch.testing.assert_close(inference.parameters, network.decode(sample))
     torch.testing.assert_close(inference.rates[0], q.rate())
+    torch.testing.assert_close(inference.log_ratios[0], q.log_ratio(noise(4).normal(5)))
     torch.testing.assert_close(network.encode(images), q.mu)
 
 

@@ -22,6 +22,21 @@ def test_the_rate_is_the_mean_of_log_q_over_p_at_samples():
     assert ((ratios.mean(0) - DiagonalGaussian(MU, LOGVAR).rate()).abs() < 4 * error).all()
 
 
+def test_the_ratio_at_a_sample_is_that_of_the_two_densities():
+    eps = torch.randn(MU.shape, generator=torch.Generator().manual_seed(1), dtype=MU.dtype)
+    q = DiagonalGaussian(MU, LOGVAR)
+    z = q.sample(eps)
+    torch.testing.assert_close(q.log_ratio(eps), Q.log_prob(z) - PRIOR.log_prob(z))
+
+
+def test_the_ratio_is_precise_where_the_posterior_is_narrow():
+    eps = torch.linspace(-2, 2, 9)[:, None]
+    mu, logvar = torch.full_like(eps, 3.0), torch.full_like(eps, -26.0)
+    single = DiagonalGaussian(mu, logvar).log_ratio(eps)
+    double = DiagonalGaussian(mu.double(), logvar.double()).log_ratio(eps.double())
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=0)
+
+
 def test_the_prior_costs_nothing_and_anything_else_something():
     zeros = torch.zeros(2, 4)
     assert DiagonalGaussian(zeros, zeros).rate().tolist() == [0, 0]

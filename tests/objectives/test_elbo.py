@@ -5,26 +5,36 @@ import torch
 from torch.distributions import Normal
 
 from darkroom.networks.gaussian import DiagonalGaussian
-from darkroom.objectives import ELBO, Bernoulli, Gaussian, bits_per_dim
+from darkroom.objectives import ELBO, Bernoulli, Gaussian, bits_per_dim, importance_weighted
 
 IMAGES = torch.tensor([[-1.0, 1.0], [0.5, 0.0]]).reshape(2, 1, 1, 2)
 PARAMETERS = torch.tensor([[0.0, 2.0], [-1.0, 0.3]]).reshape(2, 1, 1, 2)
 RATES = (torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.25]))
+RATIOS = (torch.tensor([1.5, 1.0]), torch.tensor([0.25, -0.5]))
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 @pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(0.3)])
 def test_the_loss_is_distortion_and_beta_times_the_rate_of_all_levels(likelihood, beta):
-    bound = ELBO(likelihood, beta)(IMAGES, PARAMETERS, RATES)
+    bound = ELBO(likelihood, beta)(IMAGES, PARAMETERS, RATES, RATIOS)
     torch.testing.assert_close(bound.distortion, -likelihood.log_prob(PARAMETERS, IMAGES))
     torch.testing.assert_close(bound.rate, torch.tensor([1.5, 2.25]))
     torch.testing.assert_close(bound.loss, bound.distortion + beta * bound.rate)
+    assert bound.rates == RATES
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
+def test_the_weight_is_of_the_very_sample_whatever_beta(beta):
+    extra = {"commitment": torch.tensor([3.0, 0.0])}
+    bound = ELBO(beta=beta)(IMAGES, PARAMETERS, RATES, RATIOS, extra)
+    expected = Bernoulli().log_prob(PARAMETERS, IMAGES) - torch.tensor([1.75, 0.5])
+    torch.testing.assert_close(bound.log_weight, expected)
 
 
 def test_auxiliary_terms_join_the_loss_alone_and_beta_never_the_bound():
-    plain = ELBO()(IMAGES, PARAMETERS, RATES)
+    plain = ELBO()(IMAGES, PARAMETERS, RATES, RATIOS)
     extra = {"commitment": torch.tensor([3.0, 0.0]), "codes": torch.tensor([0.0, 5.0])}
-    bound = ELBO(beta=4)(IMAGES, PARAMETERS, RATES, extra)
+    bound = ELBO(beta=4)(IMAGES, PARAMETERS, RATES, RATIOS, extra)
     torch.testing.assert_close(bound.negative_elbo, plain.negative_elbo)
     torch.testing.assert_close(bound.loss, plain.loss + 3 * plain.rate + torch.tensor([3.0, 5.0]))
 
@@ -44,13 +54,38 @@ def test_the_bound_is_the_evidence_for_the_true_posterior_and_above_it_for_anoth
     mu = torch.full((n, 1), x / (1 + sigma**2) + shift, dtype=torch.float64)
     q = DiagonalGaussian(mu, torch.full_like(mu, math.log(variance)))
     images, means = (t.reshape(n, 1, 1, 1) for t in (torch.full_like(mu, x), q.sample(eps)))
-    negative_elbo = ELBO(Gaussian(sigma))(images, means, (q.rate(),)).negative_elbo.mean().item()
+    bound = ELBO(Gaussian(sigma))(images, means, (q.rate(),), (q.log_ratio(eps),))
+    negative_elbo = bound.negative_elbo.mean().item()
     evidence = Normal(0.0, math.sqrt(1 + sigma**2)).log_prob(torch.tensor(x)).item()
     gap = shift**2 / (2 * variance)  # the divergence from the true posterior
     assert negative_elbo == pytest.approx(-evidence + gap, abs=1e-3)
     assert tight == (gap == 0)
+    several = importance_weighted(bound.log_weight[:, None]).item()
+    assert several == pytest.approx(evidence, abs=1e-3)  # with all of them as one sample of k
+    if tight:  # then each single weight is the evidence
+        torch.testing.assert_close(bound.log_weight, torch.full((n,), evidence).double())
+
+
+def test_the_bound_of_k_samples_is_the_logarithm_of_their_mean_weight():
+    log_weights = torch.tensor([[-1.0, 0.5], [-3.0, 0.5], [-0.2, 2.0]])
+    torch.testing.assert_close(importance_weighted(log_weights), log_weights.exp().mean(0).log())
+    assert torch.equal(importance_weighted(log_weights[:1]), log_weights[0])
+
+
+def test_weights_that_float_cannot_hold_still_have_a_bound():
+    log_weights = torch.tensor([[-5000.0, 3000.0], [-5000.0, 3000.0]])
+    torch.testing.assert_close(importance_weighted(log_weights), log_weights[0])
 
 
 def test_256_equally_probable_values_take_8_bits_each():
     nats = torch.tensor([12 * math.log(256)])
     torch.testing.assert_close(bits_per_dim(nats, 12), torch.tensor([8.0]))
+
+
+def test_a_density_that_is_uniform_over_256_grey_levels_takes_8_bits_each():
+    # 256 levels, 2/255 wide each, on the scale of images
+    nats = torch.tensor([12 * math.log(256 * 2 / 255)], dtype=torch.float64)
+    bits = bits_per_dim(nats, 12, 2 / 255)
+    torch.testing.assert_close(bits, torch.tensor([8.0], dtype=torch.float64))
+    told = (nats + 12 * math.log(255 / 2)) / (12 * math.log(2))  # in the words of the literature
+    torch.testing.assert_close(bits, told)

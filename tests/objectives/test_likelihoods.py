@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import distributions
 
-from darkroom.objectives import Bernoulli, Gaussian
+from darkroom.objectives import Bernoulli, Gaussian, Likelihood
 
 generator = torch.Generator().manual_seed(0)
 PARAMETERS = torch.randn(5, 3, 4, 4, generator=generator, dtype=torch.float64)
@@ -59,3 +59,20 @@ def test_the_gaussian_mean_stays_within_the_range_of_images():
 def test_a_sigma_that_is_not_positive_is_refused(sigma):
     with pytest.raises(ValueError, match=rf"sigma={sigma} must be positive"):
         Gaussian(sigma)
+
+
+def test_a_likelihood_says_what_its_numbers_mean():
+    for likelihood in (Bernoulli(), Gaussian(0.3)):
+        assert isinstance(likelihood, Likelihood)
+        assert likelihood.note.endswith(".")
+    assert not Bernoulli().is_density
+    assert "no bits per dimension" in Bernoulli().note
+    assert Gaussian().is_density
+    assert "sigma 0.3" in Gaussian(0.3).note
+
+
+def test_the_bernoulli_of_grey_values_is_no_density_as_it_says():
+    x = torch.linspace(0, 1, 2001, dtype=torch.float64)
+    images = (2 * x - 1).reshape(-1, 1, 1, 1)
+    density = Bernoulli().log_prob(torch.full_like(images, 2.0), images).exp()
+    assert torch.trapezoid(density, x).item() < 0.5

@@ -2,6 +2,7 @@
 
 import torch
 
+from darkroom.randomness import Noise
 from tests.conftest import tiny_system
 
 
@@ -45,3 +46,12 @@ def test_reconstruction_uses_no_noise(run):
     images = torch.rand(5, 1, 16, 16) * 2 - 1
     assert torch.equal(system.reconstruct(images), system.reconstruct(images))
     assert system.reconstruct(images).shape == images.shape
+
+
+def test_the_weights_of_samples_average_to_the_bound():
+    system = tiny_system("vae")
+    images = (torch.linspace(-1, 1, 256).reshape(1, 1, 16, 16)).expand(2000, -1, -1, -1)
+    bound = system.bound(system.developer, images, Noise(0, torch.arange(2000)))
+    differences = bound.log_weight + bound.negative_elbo
+    error = differences.std() / len(differences) ** 0.5
+    assert differences.mean().abs() < 4 * error

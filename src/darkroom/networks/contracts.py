@@ -33,11 +33,14 @@ class Inference:
     Attributes:
         parameters: What the likelihood needs to judge the images, [batch, ...].
         rates: KL(q(z|x) || p(z)) in nats per image, one tensor for each latent level.
+        log_ratios: log q(z|x) - log p(z) in nats per image at the z that was drawn, one tensor for
+            each latent level; their expectations are the rates.
         auxiliary: Further terms of the objective per image, by name.
     """
 
     parameters: Tensor
     rates: tuple[PerImage, ...]
+    log_ratios: tuple[PerImage, ...]
     auxiliary: Mapping[str, PerImage] = field(default_factory=dict)
 
 

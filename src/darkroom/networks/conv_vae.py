@@ -50,8 +50,9 @@ class ConvVAE(nn.Module):
 
     def infer(self, images: Images, noise: Noise) -> Inference:
         q = self.posterior(images)
-        z = q.sample(noise.normal(self.latent_dim).to(images.dtype))
-        return Inference(parameters=self.decode(z), rates=(q.rate(),))
+        eps = noise.normal(self.latent_dim).to(images.dtype)
+        parameters = self.decode(q.sample(eps))
+        return Inference(parameters, rates=(q.rate(),), log_ratios=(q.log_ratio(eps),))
 
     def encode(self, images: Images) -> Latents:
         """The most probable latents, the means of q(z|x)."""

@@ -1,7 +1,7 @@
 """What is minimised: pure functions, one number per image."""
 
 from darkroom.objectives.adversarial import Adversarial, MinMax, NonSaturating
-from darkroom.objectives.elbo import ELBO, Bound, bits_per_dim
+from darkroom.objectives.elbo import ELBO, Bound, bits_per_dim, importance_weighted
 from darkroom.objectives.likelihoods import Bernoulli, Gaussian, Likelihood
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "MinMax",
     "NonSaturating",
     "bits_per_dim",
+    "importance_weighted",
 ]

@@ -12,7 +12,18 @@ from darkroom.images import Images, PerImage
 
 @runtime_checkable
 class Likelihood(Protocol):
-    """A distribution over images, with the decoder's output as its parameters."""
+    """A distribution over images, with the decoder's output as its parameters.
+
+    Attributes:
+        is_density: Whether it is a density on the scale of images, -1..1. Then its nats, of
+            dequantised images, tell bits per dimension that others' can be compared with.
+        note: What its nats mean, in one sentence.
+    """
+
+    is_density: bool
+
+    @property
+    def note(self) -> str: ...
 
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
         """Log p(x|z) in nats per image: a sum over channels and pixels."""
@@ -29,6 +40,13 @@ class Bernoulli:
 
     Source: Kingma and Welling 2013, appendix C.1.
     """
+
+    is_density = False
+    note = (
+        "The likelihood is a Bernoulli: on grey values it is a cross-entropy, whose exponential "
+        "does not integrate to one, so its nats can be compared only with those of other Bernoulli "
+        "models of the same images, and there are no bits per dimension."
+    )
 
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
         x = (images + 1) / 2
@@ -51,10 +69,16 @@ class Gaussian:
         ValueError: If sigma is not positive.
     """
 
+    is_density = True
+
     def __init__(self, sigma: float = 0.2) -> None:
         if sigma <= 0:
             raise ValueError(f"likelihood.sigma={sigma} must be positive. Type sigma=0.2.")
         self.sigma = sigma
+        self.note = (
+            f"The likelihood is a Gaussian of sigma {sigma:g}: its nats are of a density on the "
+            "scale -1..1 of the images, so they can be below zero."
+        )
 
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
         normalised = (images - parameters) / self.sigma

@@ -92,4 +92,10 @@ class VAE(System):
 
     def bound(self, network: LatentModel, images: Images, noise: Noise) -> Bound:
         inference = network.infer(images, noise)
-        return self.objective(images, inference.parameters, inference.rates, inference.auxiliary)
+        return self.objective(
+            images,
+            inference.parameters,
+            inference.rates,
+            inference.log_ratios,
+            inference.auxiliary,
+        )
