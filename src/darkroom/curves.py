@@ -24,10 +24,36 @@ class Curve:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def finite(self) -> "Curve":
+        """The points that are numbers."""
+        kept = np.isfinite(self.values)
+        return Curve(self.images[kept], self.values[kept])
+
+    def head(self, share: float) -> "Curve":
+        """The first share of the points, at least one."""
+        kept = max(1, round(len(self) * share))
+        return Curve(self.images[:kept], self.values[:kept])
+
     def tail(self, share: float) -> "Curve":
         """The last share of the points, at least one."""
         kept = max(1, round(len(self) * share))
         return Curve(self.images[-kept:], self.values[-kept:])
+
+    def level(self) -> float:
+        """The median, which a few spikes do not move."""
+        return float(np.median(self.values))
+
+    def noise(self) -> float:
+        """Standard deviation of one point around a smooth course; 0 for fewer than four points.
+
+        A straight course has no second differences, so what they are is noise: of variance
+        6 sigma^2. The median makes it 1.48 times a standard deviation's share, whatever jumps.
+        """
+        if len(self) < 4:
+            return 0.0
+        second_differences = np.abs(np.diff(self.values, 2))
+        return float(1.4826 * np.median(second_differences) / np.sqrt(6))
 
 
 def read(table: Path) -> Mapping[str, Curve]:

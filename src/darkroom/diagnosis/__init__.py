@@ -1,5 +1,6 @@
 """Why are my images bad? Rules over what a run has logged."""
 
-from darkroom.diagnosis.finding import Case, Finding
+from darkroom.diagnosis.finding import Case, Finding, dotted
+from darkroom.diagnosis.rules import diagnose
 
-__all__ = ["Case", "Finding"]
+__all__ = ["Case", "Finding", "diagnose", "dotted"]

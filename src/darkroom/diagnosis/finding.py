@@ -1,6 +1,6 @@
 """What a diagnosis says, and what it looks at."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,3 +43,41 @@ class Case:
     options: Mapping[str, Any]
     training_images: int
     parameters: int
+
+    def curve(self, name: str, points: int = 1) -> Curve | None:
+        """The finite points of a series; None if they are fewer than `points`."""
+        curve = self.curves.get(name)
+        if curve is None or len(curve.finite) < points:
+            return None
+        return curve.finite
+
+    def logged(self, *names: str) -> tuple[str, ...]:
+        """Those of the series that there are."""
+        return tuple(name for name in names if name in self.curves)
+
+    def level(self, name: str, points: int = 1) -> float | None:
+        """Where a series has been over its last third; None if it has fewer than `points`."""
+        curve = self.curve(name, points)
+        return None if curve is None else curve.tail(1 / 3).level()
+
+    def number(self, option: str) -> float | None:
+        """An option that is a number; None if it is none, or not in the config."""
+        value = self.options.get(option)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value)
+
+
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by their dotted names, for `Case.options`; lists stay lists."""
+    options: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            options |= dotted(value, f"{prefix}{key}.")
+        else:
+            options[f"{prefix}{key}"] = value
+    return options
+
+
+Rule = Callable[[Case], Finding | None]
+"""One illness: a finding if the case has it."""
