@@ -1,6 +1,7 @@
 """What an evaluation leaves behind: numbers, and the protocol that they were made under."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -97,7 +98,7 @@ class Evaluation:
         """As JSON, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.part")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        partial.write_text(as_json(asdict(self)))
         partial.replace(path)
 
 
@@ -119,12 +120,12 @@ def read(path: Path) -> Evaluation:
             latents=_numbers(tree["latents"]),
             notes=tuple(tree["notes"]),
             classes={name: _numbers(below) for name, below in tree["classes"].items()},
-            originality=Originality(**tree["originality"]) if tree["originality"] else None,
+            originality=_originality(tree["originality"]),
             findings=tuple(
                 Finding(**finding | {"curves": tuple(finding["curves"])})
                 for finding in tree["findings"]
             ),
-            cost=tree["cost"],
+            cost={name: _float(value) for name, value in tree["cost"].items()},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -132,12 +133,39 @@ def read(path: Path) -> Evaluation:
         ) from error
 
 
+def as_json(tree: Any) -> str:
+    """JSON as every reader takes it: what is no finite number becomes null."""
+    return json.dumps(_finite(tree), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {name: _finite(below) for name, below in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(below) for below in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _numbers(tree: Mapping[str, Any]) -> dict[str, Number]:
-    return {name: Number(**number) for name, number in tree.items()}
+    return {
+        name: Number(**number | {"value": _float(number["value"])}) for name, number in tree.items()
+    }
+
+
+def _originality(tree: Mapping[str, Any] | None) -> Originality | None:
+    """None of its numbers may be absent, so a null was no number."""
+    if not tree:
+        return None
+    known = {name: _float(value) for name, value in tree.items() if not isinstance(value, list)}
+    return Originality(**{**tree, **known, "interval": tuple(map(_float, tree["interval"]))})
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in tree.items():
         below = _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else None
         flat |= {f"{prefix}{name}": value} if below is None else below

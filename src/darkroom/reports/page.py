@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
+from torchvision.transforms.v2 import functional as transforms
 
-from darkroom.images import Pixels, pil, tile
+from darkroom.images import Pixels, pil, tile, visible_scale
+
+LARGEST = 128  # pixels of a side on the page
 
 _TEMPLATES = Environment(
     loader=PackageLoader("darkroom.reports", "."),
@@ -18,6 +21,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES.filters["whole"] = lambda text: str(text).replace(" ± ", "\u00a0±\u00a0")
 
 
 def write(path: Path, template: str, **facts: Any) -> None:
@@ -35,3 +39,19 @@ def picture(pixels: Pixels, columns: int, scale: int) -> str:
     image: Image.Image = pil(tile(pixels, columns, scale))
     image.save(buffer, "PNG")
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+
+
+def sheet(pixels: Pixels, columns: int, largest: int = LARGEST) -> str:
+    """Images in rows, enlarged or shrunk to a size that is comfortable on a page.
+
+    Args:
+        pixels: The images.
+        columns: Images in a row, at most.
+        largest: Pixels of the longer side, at most.
+    """
+    *_, height, width = pixels.shape
+    if max(height, width) > largest:  # or the page would have the size of a film
+        shrunk = largest / max(height, width)
+        size = [max(1, round(height * shrunk)), max(1, round(width * shrunk))]
+        pixels = transforms.resize(pixels, size, antialias=True)
+    return picture(pixels, min(columns, len(pixels)), visible_scale(pixels.shape[2]))

@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torchvision.transforms.v2 import functional as transforms
 
 from darkroom.advice import Advice
 from darkroom.data.datasets import PackedSet
 from darkroom.findings import Finding
-from darkroom.images import visible_scale
 from darkroom.inspection import Inspection
 from darkroom.intake.labelling import Labelling
 from darkroom.probe import Estimate
@@ -21,7 +19,6 @@ from darkroom.reports import page
 
 ROW = 12  # images of a class on the contact sheet
 GROUPS, MEMBERS = 8, 6  # of a finding that are shown
-LARGEST = 128  # pixels of a side on the page
 
 
 @dataclass(frozen=True)
@@ -147,13 +144,7 @@ class Preparation:
         return shown
 
     def _picture(self, places: torch.Tensor) -> str:
-        pixels = self.images.pixels_at(places)
-        _, height, width = self.images.shape
-        if max(height, width) > LARGEST:  # or the page would have the size of a film
-            shrunk = LARGEST / max(height, width)
-            size = [max(1, round(height * shrunk)), max(1, round(width * shrunk))]
-            pixels = transforms.resize(pixels, size, antialias=True)
-        return page.picture(pixels, min(ROW, len(places)), visible_scale(pixels.shape[2]))
+        return page.sheet(self.images.pixels_at(places), ROW)
 
 
 def write_table(
