@@ -9,7 +9,17 @@ from torch.utils.data import DataLoader
 
 from darkroom import randomness
 from darkroom.augmentation import HorizontalFlip, Wobble
-from darkroom.data import CIFAR10, MNIST, Digits, FashionMNIST, Folder, datamodule, datasets
+from darkroom.data import (
+    CIFAR10,
+    MNIST,
+    Digits,
+    FashionMNIST,
+    Folder,
+    Streaming,
+    datamodule,
+    datasets,
+    shards,
+)
 from darkroom.data.stream import ResidentLoader
 from darkroom.images import to_float
 from tests.pictures import album
@@ -136,6 +146,49 @@ def test_images_are_resident_where_most_of_the_memory_stays_free(any_data, free,
     assert (len(data.training), data.training.shape) == (45, (1, 8, 8))
     assert isinstance(data.train_dataloader(), ResidentLoader if kept else DataLoader)
     assert isinstance(attach(any_data(resident=True)).train_dataloader(), ResidentLoader)
+
+
+@pytest.mark.parametrize("most", [45, 50_000])
+def test_all_training_images_can_be_had_with_their_classes(any_data, most):
+    data = any_data()
+    data.setup()
+    lesson = data.labelled(most)
+    assert torch.equal(lesson.pixels, data.training.first(45))
+    assert torch.equal(lesson.labels, data.training.labels)
+    assert lesson.class_names == data.training.class_names
+    assert not data.per_channel
+
+
+def test_fewer_of_them_are_spread_over_the_set(any_data):
+    data = any_data()
+    data.setup()
+    places = torch.arange(10) * 45 // 10
+    lesson = data.labelled(10)
+    assert torch.equal(lesson.pixels, data.training.pixels_at(places))
+    assert torch.equal(lesson.labels, data.training.labels[places])
+
+
+def test_of_a_set_in_chunks_only_the_first_is_fetched(tmp_path, monkeypatch):
+    whole = digits(limit=300)
+    whole.setup()
+    parts = {"train": whole.training, "validation": whole.held_out}
+    shards.write(tmp_path / "shards", parts, chunk_bytes=5000)
+    data = Streaming(str(tmp_path / "shards"))
+    data.setup()
+    fetched = []
+    mapped = shards.InPlace.mapped
+
+    def spied(store, name, size):
+        fetched.append(name)
+        return mapped(store, name, size)
+
+    monkeypatch.setattr(shards.InPlace, "mapped", spied)
+    lesson = data.labelled()
+    assert len(lesson) == data.training.sizes[0] < len(data.training)
+    assert len(set(fetched)) == 1
+    assert torch.equal(lesson.pixels, data.training.first(len(lesson)))
+    assert lesson.class_names == tuple("0123456789")
+    assert len(data.labelled(7)) == 7
 
 
 @pytest.mark.parametrize("resident", [True, False])

@@ -2,7 +2,7 @@
 
 from darkroom.data.datamodule import ImageData
 from darkroom.data.hub import HuggingFace
-from darkroom.data.known import CIFAR10, MNIST, CelebA, Digits, FashionMNIST
+from darkroom.data.known import CIFAR10, MNIST, CelebA, Digits, FashionMNIST, StackedDigits
 from darkroom.data.own import Folder, Packed
 from darkroom.data.streaming import Streaming
 
@@ -16,5 +16,6 @@ __all__ = [
     "HuggingFace",
     "ImageData",
     "Packed",
+    "StackedDigits",
     "Streaming",
 ]

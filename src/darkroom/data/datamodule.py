@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Literal, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import psutil
 import torch
@@ -11,12 +11,23 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from darkroom.augmentation import Augmentation
-from darkroom.data.datasets import Divisible, ImageSet
+from darkroom.data.datasets import ArraySet, Divisible, ImageSet, spread
 from darkroom.data.division import divide
 from darkroom.data.stream import HeldOutLoader, Order, ResidentLoader, Shuffled, Stream
 from darkroom.images import Batch, sides, to_float
 
 MEMORY_SHARE = 0.25  # of the free memory may go to resident images
+
+
+@runtime_checkable
+class Chunked(Protocol):
+    """A set in chunks that have to be fetched; images lie in them at random.
+
+    Attributes:
+        sizes: Images in each chunk.
+    """
+
+    sizes: Sequence[int]
 
 
 class ImageData(LightningDataModule):
@@ -40,11 +51,14 @@ class ImageData(LightningDataModule):
         training: The training set, after `setup`.
         held_out: The validation set, after `setup`.
         test: What the data set keeps for the end, after `setup`; often empty.
+        per_channel: The images of `labelled` are one channel each of what is trained on, and the
+            class of the whole is written by those of its channels, as digits write a number.
     """
 
     training: ImageSet
     held_out: ImageSet
     test: ImageSet
+    per_channel: bool = False
     patience = 120  # seconds without a batch, after which a worker is taken to hang
 
     def __init__(
@@ -98,6 +112,24 @@ class ImageData(LightningDataModule):
         self.training = images.subset(division.training)
         self.held_out = images.subset(division.held_out)
         self.test = images.subset(division.test)
+
+    def labelled(self, most: int = 50_000) -> ArraySet:
+        """Training images with their classes, to teach a classifier with, after `setup`.
+
+        They are spread evenly over the set; of one in chunks they are those of the first chunk,
+        which is all that is fetched.
+
+        Args:
+            most: How many at most.
+
+        Returns:
+            The images as they are trained on, without augmentation; class_names is empty where
+            there are no classes.
+        """
+        training = self.training
+        places = spread(training.sizes[0] if isinstance(training, Chunked) else len(training), most)
+        batch = training[(torch.zeros_like(places), places)]
+        return ArraySet(batch.images, batch.labels, training.class_names)
 
     def order(self) -> Order:
         """Which training image comes when."""

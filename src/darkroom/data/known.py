@@ -2,18 +2,21 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torchvision import datasets as torchvision_datasets
 
+from darkroom import randomness
 from darkroom.data import datasets
 from darkroom.data.datamodule import ImageData
 from darkroom.data.datasets import ArraySet
+from darkroom.data.division import divide
 from darkroom.data.own import Packed
-from darkroom.images import sides
+from darkroom.images import Labels, Pixels, sides
 from darkroom.intake.labelling import Labelling
 from darkroom.intake.sources import Directory, Source
 
@@ -93,6 +96,90 @@ class FashionMNIST(MNIST):
     class_names = tuple(torchvision_datasets.FashionMNIST.classes)
     elsewhere = (Path("/usr/share/datasets/fashion-mnist"),)
     source = torchvision_datasets.FashionMNIST
+
+
+@dataclass(frozen=True)
+class Parted(ArraySet):
+    """Images in memory whose parts are known."""
+
+    splits: Sequence[str | None] = ()
+
+
+class StackedDigits(ImageData):
+    """Three digits as the red, green and blue of an image: 1,000 modes that can be counted.
+
+    Class 100a + 10b + c is the red digit a, the green b and the blue c. The digits are divided
+    first, so a held-out image holds none that is in a training image. Which digits meet is a
+    function of the seed and of the number of the image.
+
+    Args:
+        source: Where the digits are from: digits (scikit-learn's, embedded) or mnist.
+        root: For mnist: the folder that holds it, in torchvision's layout.
+        download: For mnist: fetch it into the folder if it is not there.
+        number: How many images, those held out included.
+        channels: 3.
+        options: As for ImageData.
+
+    Attributes:
+        taught: The single digits of the training images, after `setup`.
+
+    Source: Metz et al. 2017 (Unrolled GAN), arXiv 1611.02163, appendix D.1.
+    """
+
+    class_names = tuple(f"{k:03d}" for k in range(1000))
+    per_channel = True
+
+    def __init__(
+        self,
+        source: Literal["digits", "mnist"] = "digits",
+        root: str = "data",
+        download: bool = False,
+        number: int = 25_600,
+        channels: int = 3,
+        **options: Any,
+    ) -> None:
+        super().__init__(channels=channels, **options)
+        if channels != 3:
+            raise ValueError(
+                f"data.channels={channels}: three digits are stacked as RGB. Type data.channels=3."
+            )
+        if number < 2:
+            raise ValueError(f"data.number={number}: type a number of images, such as 25600.")
+        self.number = number
+        self.singles: InMemory = Digits(self.resolution, 1)
+        if source == "mnist":
+            self.singles = MNIST(root, download, resolution=self.resolution, channels=1)
+
+    def prepare_data(self) -> None:
+        self.singles.prepare_data()
+
+    def read(self) -> Parted:
+        digits = self.singles.read()
+        division = divide(len(digits), self.validation, self.seed, groups=digits.hashes())
+        self.taught = digits.subset(division.training)
+        number = self.number if self.limit is None else min(self.limit, self.number)
+        held_out = min(max(1, round(self.validation * number)), number - 1)
+        stacks = [
+            self._stacked(self.taught, torch.arange(number - held_out)),
+            self._stacked(
+                digits.subset(division.held_out), torch.arange(number - held_out, number)
+            ),
+        ]
+        pixels, labels = (torch.cat(parts) for parts in zip(*stacks, strict=True))
+        splits = ["train"] * (number - held_out) + ["validation"] * held_out
+        return Parted(pixels, labels, self.class_names, splits)
+
+    def labelled(self, most: int = 50_000) -> ArraySet:
+        """The single grey digits of the training images, with their ten classes."""
+        return self.taught.subset(datasets.spread(len(self.taught), most))
+
+    def _stacked(self, singles: ArraySet, numbers: Labels) -> tuple[Pixels, Labels]:
+        """The images of some numbers, and their classes."""
+        purpose = randomness.key(self.seed, "stacked digits")
+        u = randomness.uniform(purpose, numbers[:, None], torch.arange(3))
+        drawn = (u.double() * len(singles)).long()  # [number, 3]
+        pixels = singles.pixels[drawn.flatten()].reshape(-1, 3, *singles.shape[1:])
+        return pixels, (singles.labels[drawn] * torch.tensor([100, 10, 1])).sum(1)
 
 
 class CIFAR10(Known):
