@@ -2,7 +2,9 @@
 
 from darkroom.callbacks.checkpoints import Checkpoints
 from darkroom.callbacks.dead_units import DeadUnits
+from darkroom.callbacks.diagnosis import Diagnosis
 from darkroom.callbacks.every import EveryImages
+from darkroom.callbacks.finite import Finite
 from darkroom.callbacks.game import Game
 from darkroom.callbacks.gradient_norms import GradientNorms
 from darkroom.callbacks.measurement import Measurement
@@ -16,7 +18,9 @@ from darkroom.callbacks.throughput import Throughput
 __all__ = [
     "Checkpoints",
     "DeadUnits",
+    "Diagnosis",
     "EveryImages",
+    "Finite",
     "Game",
     "GradientNorms",
     "Measurement",

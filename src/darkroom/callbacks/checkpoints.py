@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.callbacks.every import EveryImages
+from darkroom.callbacks.finite import broken_weights, kept, remedy
 from darkroom.images import Batch
 from darkroom.systems import System
 from darkroom.trainer import Trainer
@@ -15,7 +16,8 @@ from darkroom.trainer import Trainer
 class Checkpoints(EveryImages):
     """Keeps `checkpoints/last.ckpt`, and `best.ckpt` by a number that has been logged.
 
-    Lightning's own callback follows the optimizers' step counter, which a GAN doubles.
+    Lightning's own callback follows the optimizers' step counter, which a GAN doubles. Weights that
+    are not finite stop the run and are never written.
 
     Args:
         every: Interval in images; at most so many are lost in a crash.
@@ -29,25 +31,32 @@ class Checkpoints(EveryImages):
         self.best = math.inf
 
     def act(self, trainer: Trainer, system: System) -> None:
-        self._save(trainer, "last")
+        self._save(trainer, system, "last")
 
     def on_train_batch_end(
         self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self._keep_best(trainer)
+        self._keep_best(trainer, system)
         super().on_train_batch_end(trainer, system, outputs, batch, batch_idx)
 
     def on_validation_end(self, trainer: Trainer, system: System) -> None:
-        self._keep_best(trainer)
+        self._keep_best(trainer, system)
 
-    def _keep_best(self, trainer: Trainer) -> None:
+    def _keep_best(self, trainer: Trainer, system: System) -> None:
         logged = trainer.callback_metrics.items()
         value = next((float(v) for name, v in logged if name.startswith(self.monitor)), math.inf)
         if value < self.best:
             self.best = value
-            self._save(trainer, "best")
+            self._save(trainer, system, "best")
 
-    def _save(self, trainer: Trainer, name: str) -> None:
+    def _save(self, trainer: Trainer, system: System, name: str) -> None:
+        broken = broken_weights(system)
+        if not trainer.strategy.reduce_boolean_decision(not broken):
+            first = broken[0] if broken else "a weight of another device"
+            raise ValueError(
+                f"After {system.images_seen:,} images {first} is not finite, so nothing is saved. "
+                f"{kept(trainer)} {remedy(trainer, system, first)}"
+            )
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt")
 
     def on_save_checkpoint(

@@ -37,7 +37,11 @@ class EveryImages(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        passed = system.images_seen // self.every > self.acted_at // self.every
-        if passed or system.images_seen >= trainer.max_images:
+        if self.is_due(trainer, system):
             self.act(trainer, system)
             self.acted_at = system.images_seen
+
+    def is_due(self, trainer: Trainer, system: System) -> bool:
+        """Whether it acts at the end of this step."""
+        passed = system.images_seen // self.every > self.acted_at // self.every
+        return passed or system.images_seen >= trainer.max_images

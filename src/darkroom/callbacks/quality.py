@@ -9,7 +9,8 @@ import torch
 from darkroom.callbacks.measurement import Measurement
 from darkroom.images import Features, Pixels
 from darkroom.metrics import kernel_distance
-from darkroom.metrics.features import FeatureNetwork, Instrument, Lesson, Yardstick, thumbnails
+from darkroom.metrics.features import FeatureNetwork, Lesson, Yardstick
+from darkroom.metrics.features.thumbnail import Thumbnail
 from darkroom.sampling import develop, latents_of
 from darkroom.systems import System
 from darkroom.trainer import Trainer
@@ -47,7 +48,7 @@ class Quality(Measurement):
 
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
         latents = latents_of(range(self.n), system.latent_dim)
-        fake = torch.cat([self.network(pixels) for pixels in develop(system, latents)])
+        fake = torch.cat([self.network(pixels) for pixels in develop(system, latents)]).double()
         distance = kernel_distance(self.real, fake)
         return {f"quality/kid_{self.network.instrument.name}": distance}
 
@@ -67,11 +68,4 @@ class Quality(Measurement):
         )
 
     def _described(self, pixels: Pixels) -> Features:
-        return torch.cat([self.network(part) for part in pixels.split(BATCH_SIZE)])
-
-
-class Thumbnail:
-    instrument = Instrument("thumbnail", "", "8x8")
-
-    def __call__(self, pixels: Pixels) -> Features:
-        return thumbnails(pixels)
+        return torch.cat([self.network(part) for part in pixels.split(BATCH_SIZE)]).double()

@@ -1,0 +1,130 @@
+"""A run that is lost stops, and says where."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from darkroom import checkpoint
+from darkroom.callbacks import Checkpoints, Finite
+from darkroom.loggers import Table
+
+PLANTED = 3  # the step at which it happens, from 0 on
+
+
+class Plant(Callback):
+    """Makes a module's output, a weight or the images NaN from one step on."""
+
+    def __init__(self, path: str, kind: str = "output") -> None:
+        self.path, self.kind = path, kind
+
+    def on_train_batch_start(self, trainer, system, batch, batch_idx):
+        if system.images_seen != PLANTED * 16:
+            return
+        if self.kind == "images":
+            batch.images[2, 0, 3, 3] = torch.nan
+        elif self.kind == "weight":
+            with torch.no_grad():
+                system.get_submodule(self.path).weight.view(-1)[1] = torch.nan
+        else:
+            system.get_submodule(self.path).register_forward_hook(self._poison)
+
+    def _poison(self, module, inputs, output):
+        return output * torch.where(torch.arange(output.numel()) == 5, torch.inf, 1.0).view_as(
+            output
+        )
+
+
+def stopped(run, model: str, *callbacks, **options) -> str:
+    with pytest.raises(ValueError, match="is not finite") as error:
+        run(model, images=8 * 16, callbacks=callbacks, **options)
+    return str(error.value)
+
+
+CASES = [
+    ("gan", "generator.layers.3", "ConvTranspose2d", "loss/discriminator", "model.generator_opt"),
+    ("gan", "discriminator.layers.1", "LeakyReLU", "loss/discriminator", "model.discriminator_opt"),
+    ("vae", "network.decoder.layers.4", "ConvTranspose2d", "loss/vae", "model.optimizer.lr=0.0001"),
+]
+
+
+@pytest.mark.parametrize(("model", "path", "kind", "loss", "option"), CASES)
+def test_the_layer_is_named_and_what_to_type(model, path, kind, loss, option, run, tmp_path):
+    table = Table(str(tmp_path))
+    callbacks = (Plant(path), Finite(), Checkpoints(every=16))
+    said = stopped(run, model, *callbacks, logger=table)
+    assert f"After {PLANTED * 16} images {loss} is not finite: {path} ({kind}) made it." in said
+    assert option in said
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert f"{last} is from before." in said
+    content = checkpoint.read(last)
+    assert content["images_seen"] == PLANTED * 16
+    assert all(t.isfinite().all() for t in content["state_dict"].values() if torch.is_tensor(t))
+    (row,) = [line for line in table.path.read_text().splitlines() if "non_finite" in line]
+    assert row == f"{PLANTED * 16},vitals/non_finite/{path},1.0"
+
+
+@pytest.mark.parametrize(
+    ("model", "path"), [("gan", "discriminator.layers.2"), ("vae", "network.encoder.layers.0")]
+)
+def test_a_broken_weight_is_named(model, path, run):
+    said = stopped(run, model, Plant(path, "weight"), Finite())
+    assert re.search(rf"{re.escape(path)} \(Conv2d\) made it, whose weight is not finite", said)
+    assert "No checkpoint had been written." in said
+
+
+def test_broken_images_are_named(run):
+    said = stopped(run, "vae", Plant("", "images"), Finite())
+    assert "the images that came in are not finite" in said
+
+
+def test_an_objective_out_of_finite_outputs_is_named(run, monkeypatch):
+    from darkroom.objectives import NonSaturating
+
+    monkeypatch.setattr(NonSaturating, "generator", lambda self, fake: fake * torch.inf)
+    said = stopped(run, "gan", Finite())
+    assert "After 0 images loss/generator is not finite: no module made it" in said
+    assert "model.discriminator_optimizer.lr=0.0001 or model.generator_optimizer.lr=0.0001" in said
+
+
+def test_a_rehearsal_finds_what_depends_on_the_noise_of_the_step(run):
+    """A VAE counts its images before its loss is looked at: the clock is set back."""
+
+    class Rare(Plant):
+        def _poison(self, module, inputs, output):
+            self.seen = getattr(self, "seen", inputs[0].clone())
+            return output * torch.inf if torch.equal(inputs[0], self.seen) else output
+
+    said = stopped(run, "vae", Rare("network.decoder.layers.0"), Finite())
+    assert "network.decoder.layers.0 (Linear) made it" in said
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_weights_that_are_not_finite_are_never_saved(model, run, tmp_path: Path):
+    path = {"gan": "generator.layers.0", "vae": "network.encoder.layers.0"}[model]
+    said = stopped(run, model, Plant(path, "weight"), Checkpoints(every=16))
+    assert "so nothing is saved" in said
+    content = checkpoint.read(tmp_path / "checkpoints" / "last.ckpt")
+    assert content["images_seen"] == PLANTED * 16
+
+
+def test_where_looking_costs_it_is_done_before_others_act(run, monkeypatch):
+    """As on a GPU, off the stride: another callback is due, and it would save."""
+    looks = []
+    look = Finite._look
+    monkeypatch.setattr(
+        Finite, "_look", lambda self, *run: looks.append(self.clock) or look(self, *run)
+    )
+    monkeypatch.setattr("darkroom.callbacks.finite.FREE", ())
+    callbacks = (Plant("generator.layers.0", "weight"), Finite(), Checkpoints(every=96))
+    said = stopped(run, "gan", *callbacks)
+    assert "generator.layers.0 (ConvTranspose2d) made it" in said
+    assert looks == [0, 0, 80]  # the first step is on the stride, and has two losses
+
+
+def test_healthy_runs_are_left_alone(run):
+    with_finite = run("gan", images=64, callbacks=(Finite(),)).system.state_dict()
+    without = run("gan", images=64).system.state_dict()
+    assert all(torch.equal(with_finite[k], v) for k, v in without.items() if torch.is_tensor(v))
