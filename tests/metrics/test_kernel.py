@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from darkroom.metrics import kernel_distance
+from darkroom.metrics import kernel_distance, kernel_distance_with_error
 
 
 def gaussian(n, mean=0.0, seed=0, dimensions=4):
@@ -52,3 +52,47 @@ def test_the_kernel_distance_grows_with_the_distance_of_the_means():
     distances = [kernel_distance(gaussian(200), gaussian(150, m, seed=1)) for m in (0, 0.5, 1, 2)]
     assert distances == sorted(distances)
     assert distances[1] > 10 * abs(distances[0])
+
+
+def test_the_kernel_distance_of_many_images_is_summed_up_in_parts(monkeypatch):
+    real, fake = gaussian(31), gaussian(23, 0.5, seed=1)
+    whole = kernel_distance(real, fake)
+    monkeypatch.setattr("darkroom.metrics.kernel._PAIRS", 100)
+    assert kernel_distance(real, fake) == pytest.approx(whole, rel=1e-12)
+
+
+def test_features_in_float32_lose_nothing_by_their_precision():
+    real, fake = (gaussian(50, 100.0, seed=seed).float() for seed in (0, 1))
+    assert kernel_distance(real, fake) == kernel_distance(real.double(), fake.double())
+
+
+def test_one_block_is_the_distance_itself_without_an_error():
+    real, fake = gaussian(30), gaussian(25, 0.3, seed=1)
+    value, error = kernel_distance_with_error(real, fake, block=30)
+    assert value == pytest.approx(kernel_distance(real, fake), rel=1e-12)
+    assert error is None
+
+
+def test_the_error_is_what_repetitions_scatter_by():
+    estimates = [
+        kernel_distance_with_error(
+            gaussian(120, seed=2 * k), gaussian(80, 0.5, seed=2 * k + 1), block=20
+        )
+        for k in range(30)
+    ]
+    values, errors = torch.tensor(estimates).T
+    assert 0.6 < errors.mean() / values.std() < 2  # cycling makes it an upper estimate
+    whole = kernel_distance(gaussian(2000), gaussian(2000, 0.5, seed=1))
+    assert abs(values.mean() - whole) < 4 * values.std() / len(values) ** 0.5
+
+
+def test_features_sorted_by_class_have_no_larger_distance():
+    classes = torch.arange(5.0).repeat_interleave(40)[:, None]
+    real, fake = (gaussian(200, seed=seed) + 4 * classes for seed in (0, 1))
+    value, error = kernel_distance_with_error(real, fake, block=40)
+    assert abs(value) < 4 * error
+
+
+def test_a_block_of_one_image_is_refused():
+    with pytest.raises(ValueError, match="block=1"):
+        kernel_distance_with_error(gaussian(5), gaussian(5), block=1)
