@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -31,24 +32,21 @@ EPOCHS = 3
 AT_LEAST, AT_MOST = 30_000, 180_000  # images seen
 MOST_EPOCHS = 60  # however few the images
 
-Weights = dict[str, Tensor]
-
 
 class Classifier:
     """What a class looks like in these very data; for grey images the best there is.
 
     It is taught when it is first asked for, on the CPU, and kept. The features are the last layer
     but one, and the classes of images come with them. They are taken before their activation: there
-    they have both signs and full rank, as the Fréchet distance's Gaussians have, and show slight
-    blur 1.6 times as clearly (digits, 16x16, both distances, in deviations of real from real).
+    they have both signs and full rank, as the Fréchet distance's Gaussians have, and show blur more
+    clearly. After it, missing classes would be clearer; but those are counted by themselves.
 
     Args:
         cache: Folder in which taught networks are kept. It can be deleted at any time.
         batch_size: Images computed at once.
         device: What looks at images: cpu, cuda, mps; auto takes the accelerator, if there is one.
 
-    Source: as LeNet's features for digits in Lucic et al. 2018, arXiv 1711.10337, and Binkowski et
-    al. 2018, arXiv 1801.01401, appendix D.
+    Source: Binkowski et al. 2018, arXiv 1801.01401, who judge digits by a LeNet of their own.
     """
 
     def __init__(
@@ -74,16 +72,11 @@ class Classifier:
                 "features=thumbnail."
             )
         path = self._path(lesson)
-        kept = _kept(path)
-        if kept is None:
-            kept = _taught(lesson)
-            _keep(kept, path)
-        weights, (accuracy, balanced) = kept
-        with randomness.initialisation(SEED):  # weights that are overwritten at once
-            network = _Network(_colours(lesson), len(lesson.class_names), _size(lesson))
-        network.load_state_dict(weights)
-        look = Frozen(network, self.batch_size, self.device)
-        return Taught(look, lesson, _hash(weights), accuracy, balanced)
+        known = _recalled(lesson, path)
+        if known is None:
+            known = _taught(lesson)
+            _keep(known, path)
+        return Taught(known, lesson, self.batch_size, self.device)
 
     def _path(self, lesson: Lesson) -> Path:
         made_of = (lesson.fingerprint, lesson.pixels.shape, len(lesson.class_names), RECIPE)
@@ -108,16 +101,14 @@ class Taught:
         balanced_accuracy: The same with equal weight for each class.
     """
 
-    def __init__(
-        self, look: Frozen, lesson: Lesson, weights: str, accuracy: float, balanced: float
-    ) -> None:
-        self._look, self.per_channel = look, lesson.per_channel
+    def __init__(self, known: "_Known", lesson: Lesson, batch_size: int, device: str) -> None:
+        self._look, self.per_channel = Frozen(known.network, batch_size, device), lesson.per_channel
         self.colours, self.n_classes = _colours(lesson), len(lesson.class_names)
-        self.accuracy, self.balanced_accuracy = accuracy, balanced
-        height, width = _size(lesson)
+        self.accuracy, self.balanced_accuracy = known.accuracy, known.balanced_accuracy
+        height, width = lesson.pixels.shape[2:]
         colours = "each channel" if self.per_channel else "grey" if self.colours == 1 else "RGB"
         form = f"{height}x{width} bilinear antialiased, {colours}, transparency over grey"
-        self.instrument = Instrument("classifier", weights, form)
+        self.instrument = Instrument("classifier", _hash(known.network), form)
 
     def __call__(self, pixels: Pixels) -> Features:
         """[batch, 128], float32; of each channel one after the other, where each has a class."""
@@ -137,7 +128,7 @@ class Taught:
         places = torch.arange(digits.shape[1] - 1, -1, -1)
         return (digits * self.n_classes**places).sum(1)
 
-    def _rows(self, pixels: Pixels) -> Float[Tensor, "batch channels values"]:
+    def _rows(self, pixels: Pixels) -> Float[Tensor, "batch parts values"]:
         """Features and logits of each image, or of each of its channels."""
         seen = composited(pixels)
         count, channels = seen.shape[:2]
@@ -187,8 +178,23 @@ class _Network(nn.Module):
         return torch.cat([features, self.head(features.relu())], dim=1)
 
 
-def _taught(lesson: Lesson) -> tuple[Weights, tuple[float, float]]:
-    """The weights, and the accuracy, plain and balanced; the same for the same lesson."""
+@dataclass(frozen=True)
+class _Known:
+    """A taught network, and how well it knows its lesson."""
+
+    network: _Network
+    accuracy: float
+    balanced_accuracy: float
+
+
+def _untaught(lesson: Lesson) -> _Network:
+    height, width = lesson.pixels.shape[2:]
+    with randomness.initialisation(SEED):
+        return _Network(_colours(lesson), len(lesson.class_names), (height, width))
+
+
+def _taught(lesson: Lesson) -> _Known:
+    """The same for the same lesson."""
     learnt, held_out = _parts(lesson.labels, len(lesson.class_names))
     print(
         f"features=classifier: a small network learns {len(lesson.class_names)} classes from "
@@ -196,12 +202,10 @@ def _taught(lesson: Lesson) -> tuple[Weights, tuple[float, float]]:
     )
     # a training around this one, or a validation, may have set another mode
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        with randomness.initialisation(SEED):
-            network = _Network(_colours(lesson), len(lesson.class_names), _size(lesson))
-        _teach(network.to(memory_format=torch.channels_last), lesson, learnt)
+        network = _untaught(lesson).to(memory_format=torch.channels_last)
+        _teach(network, lesson, learnt)
     rows = Frozen(network, BATCH, "cpu")(composited(lesson.pixels[held_out]))
-    accuracies = _accuracies(rows[:, FEATURES:].argmax(1), lesson.labels[held_out])
-    return {name: value.clone() for name, value in network.state_dict().items()}, accuracies
+    return _Known(network, *_accuracies(rows[:, FEATURES:].argmax(1), lesson.labels[held_out]))
 
 
 def _teach(network: _Network, lesson: Lesson, learnt: Int64[Tensor, " n"]) -> None:
@@ -285,37 +289,34 @@ def _colours(lesson: Lesson) -> int:
     return 1 if lesson.pixels.shape[1] <= 2 else 3
 
 
-def _size(lesson: Lesson) -> tuple[int, int]:
-    height, width = lesson.pixels.shape[2:]
-    return height, width
-
-
-def _hash(weights: Weights) -> str:
+def _hash(network: nn.Module) -> str:
     """Of the numbers and not of the file, whose layout is PyTorch's affair."""
-    text = b"".join(
-        name.encode() + value.numpy().tobytes() for name, value in sorted(weights.items())
+    weights = sorted(network.state_dict().items())
+    return files.short(
+        b"".join(name.encode() + value.cpu().numpy().tobytes() for name, value in weights)
     )
-    return files.short(text)
 
 
-def _kept(path: Path) -> tuple[Weights, tuple[float, float]] | None:
+def _recalled(lesson: Lesson, path: Path) -> _Known | None:
     """What the cache holds; None if nothing, or nothing that can be used."""
     if not path.is_file():
         return None
+    network = _untaught(lesson)
     try:
         saved = files.tensors(files.content_of(path, "features.cache"), path, "features.cache")
-        accuracy, balanced = saved.pop("accuracies").tolist()
-    except (ValueError, KeyError, AttributeError, TypeError):
+        accuracies = saved.pop("accuracies").tolist()
+        network.load_state_dict(saved)
+        return _Known(network, *accuracies)
+    except (ValueError, KeyError, AttributeError, TypeError, RuntimeError):
         print(f"features=classifier: {path} is broken and is made anew.")
         return None
-    return saved, (accuracy, balanced)
 
 
-def _keep(taught: tuple[Weights, tuple[float, float]], path: Path) -> None:
+def _keep(known: _Known, path: Path) -> None:
     """Writes the file, whole or not at all."""
-    weights, accuracies = taught
     content = BytesIO()
-    torch.save({**weights, "accuracies": torch.tensor(accuracies, dtype=torch.float64)}, content)
+    accuracies = torch.tensor([known.accuracy, known.balanced_accuracy], dtype=torch.float64)
+    torch.save({**known.network.state_dict(), "accuracies": accuracies}, content)
     partial = path.with_suffix(f".{os.getpid()}.part")
     try:
         partial.write_bytes(content.getvalue())

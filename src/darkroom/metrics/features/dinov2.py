@@ -48,8 +48,6 @@ class DINOv2:
     ) -> None:
         if find_spec("timm") is None:
             raise ValueError("features=dinov2 needs `pip install -e '.[dinov2]'`.")
-        if variant not in MEGABYTES:
-            raise ValueError(f"features.variant={variant}: type small, base or large.")
         path = _found(weights, variant, download)
         content = files.content_of(path, OPTION)
         network = _network(variant, _tensors(content, path))
