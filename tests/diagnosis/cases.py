@@ -1,6 +1,8 @@
 """Runs as a diagnosis sees them: made up, point by point, or really trained and really ill."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ def curve(name: str, course: float | Sequence[float]) -> Curve:
     return Curve(np.linspace(IMAGES / points, IMAGES, points).astype(np.int64), values)
 
 
+@cache
 def options(*overrides: str) -> dict[str, Any]:
     """The composed config of train.py, by dotted names."""
     tree = composed("train", *overrides)
@@ -57,8 +60,11 @@ def noisy(whole: Case, seed: int) -> Case:
     draw = np.random.default_rng(seed)
     shaken = {}
     for name, each in whole.curves.items():
-        deviation = 0.003 if name.startswith("quality/") else 0.02 * np.abs(each.values)
-        shaken[name] = Curve(each.images, each.values + deviation * draw.normal(size=len(each)))
+        room = name.partition("/")[0]
+        scale = 1.0 if room == "vitals" else np.abs(each.values)
+        deviation = {"quality": 0.003, "vitals": 0.02 * scale, "validation": 0.002 * scale}
+        noise = deviation.get(room, 0.05 * scale) * draw.normal(size=len(each))
+        shaken[name] = Curve(each.images, each.values + (0 if "finite" in name else noise))
     return Case(shaken, whole.options, whole.training_images, whole.parameters)
 
 
@@ -83,11 +89,20 @@ GAN = (
     "model.half_life=2000",
     *LESS,
 )
+GOOD_GAN = (
+    *GAN,
+    "model.generator.width=32",
+    "model.discriminator.width=32",
+    "model.discriminator_optimizer.lr=2e-4",
+)
 VAE = ("model=vae", "model.network.width=8", "model.half_life=2000", *LESS)
 
 
 def trained(
-    folder: Path, *overrides: str, harm: Callable[[System], object] = lambda system: None
+    folder: Path,
+    *overrides: str,
+    harm: Callable[[System], object] = lambda system: None,
+    end: AbstractContextManager[object] | None = None,
 ) -> Case:
     """A run that is really trained, by the composed config.
 
@@ -95,6 +110,7 @@ def trained(
         folder: For the run.
         overrides: As one types them.
         harm: What is done to the system before it trains.
+        end: What awaits an error that ends the training.
     """
     tree = composed("train", *overrides, f"run_dir={folder}")
     config.check(tree)
@@ -109,7 +125,8 @@ def trained(
     trainer = config.build(
         tree.trainer, logger=loggers, callbacks=callbacks, default_root_dir=str(folder)
     )
-    trainer.fit(system, datamodule=data)
+    with end or nullcontext():
+        trainer.fit(system, datamodule=data)
     parameters = sum(p.numel() for p in system.parameters() if p.requires_grad)
     logged = curves.read(folder / "metrics.csv")
     return Case(logged, options(*overrides), len(data.training), parameters)
