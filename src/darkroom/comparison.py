@@ -81,39 +81,35 @@ FAMILIES: Mapping[str, Family] = {
         "likelihood",
         "What an unseen image costs to describe at most, in nats: the bound that was trained on.",
     ),
-    "negative_log_likelihood": Family(
-        "Negative log-likelihood",
-        "likelihood",
-        "What an unseen image costs to describe, in nats, by an importance-weighted bound.",
-    ),
-    "iwae": Family(
+    "iw_bound": Family(
         "Importance-weighted bound",
         "likelihood",
-        "A tighter bound on what an unseen image costs to describe, in nats.",
+        "The same by a bound that is the tighter the more samples it takes, in nats.",
     ),
     "distortion": Family(
         "Distortion", "likelihood", "What of an unseen image the latents do not say, in nats."
     ),
     "rate": Family("Rate", "likelihood", "What the latents say about an unseen image, in nats."),
-    "gap": Family(
-        "Gap of the bound", "likelihood", "What the encoder's approximation costs, in nats."
-    ),
     "active_units": Family(
         "Active units", "", "How many latent dimensions say anything about the image."
     ),
-    "mutual_information": Family(
-        "Mutual information", "", "What a latent tells about which image it came from, in nats."
-    ),
-    "marginal_kl": Family(
-        "Marginal KL", "", "How far the latents of all images are from the prior, in nats."
-    ),
-    "reconstruction_fd": Family(
-        "Reconstruction distance",
+    "mutual_information_gap": Family(
+        "Mutual information gap",
         "",
-        "The Fréchet distance of reconstructions: samples can hardly be better than these.",
+        "How far each thing that is known of the images has a latent dimension to itself.",
     ),
-    "psnr": Family("PSNR", "", "How exact reconstructions are, in decibels."),
-    "ssim": Family("SSIM", "", "How alike images and reconstructions look; 1 is the same."),
+    "reconstruction_psnr": Family(
+        "PSNR of reconstructions", "", "How exact unseen images come back, in decibels."
+    ),
+    "reconstruction_ssim": Family(
+        "SSIM of reconstructions", "", "How alike unseen images come back; 1 is the same."
+    ),
+    "reconstruction_distance": Family(
+        "Distance of reconstructions",
+        "",
+        "How far unseen images are from what comes back; 1 is as far as any two images.",
+    ),
+    "share": Family("Share", "", "Share of the samples that are of this class."),
 }
 ASPECTS = ("quality", "diversity")
 SAYS = {  # a difference in an aspect, as a verb with its object
@@ -207,6 +203,8 @@ def family_of(name: str) -> str:
     """What kind of number a name means: kid of kid_lite0; fd of fid; the name if it is unknown."""
     if name == "fid" or name.startswith("fid_"):  # the one with Inception features has its own name
         name = f"fd{name.removeprefix('fid')}"
+    if name.endswith("_bits_per_dim"):  # the bound comes first, as in iw_bound_50_bits_per_dim
+        return "bits_per_dim"
     known = [family for family in FAMILIES if name == family or name.startswith(f"{family}_")]
     return max(known, key=len, default=name)
 
@@ -218,6 +216,8 @@ def label_of(name: str) -> str:
         return name.replace("_", " ")
     if name.startswith("fid"):
         return {"fid": "FID", "fid_infinity": "FID∞"}.get(name, name)
+    if bound := name.removesuffix("bits_per_dim").rstrip("_") if family == "bits_per_dim" else "":
+        return f"{FAMILIES[family].label} ({label_of(bound)})"
     features = name.removeprefix(family).removeprefix("_").replace("_", " ")
     return FAMILIES[family].label + (f" ({features})" if features else "")
 
@@ -301,16 +301,32 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why numbers are not ranked.
+
+    Attributes:
+        reason: What differs, in words.
+        commands: What mends it; empty if nothing can.
+    """
+
+    reason: str
+    commands: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.reason, *(f"Type: {command}" for command in self.commands)])
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs side by side.
 
     Attributes:
         entries: The runs.
-        refusals: Why numbers are not ranked, and the commands that mend it; empty if they are.
+        refusals: Why quality and diversity are not ranked; empty if they are.
     """
 
     entries: tuple[Entry, ...]
-    refusals: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
 
     @cached_property
     def by_name(self) -> Mapping[str, Entry]:
@@ -498,6 +514,7 @@ class Comparison:
             for aspect, ranking in self.aspects.items()
             if ranking.decides
             and (takes := tuple(run for run in ranking.leaders if run not in lost))
+            and len(takes) <= max(FEW, len(self.entries) // 2)  # or it is no advice
         }
 
     @cached_property
@@ -516,7 +533,7 @@ class Comparison:
             said.append(
                 "Likelihoods are not ranked, because the models state different ones: "
                 + "; ".join(
-                    f"{entry.name}: {' '.join(entry.evaluation.notes) or 'none'}"
+                    f"{entry.name}: {next(iter(entry.evaluation.notes), 'none')}"
                     for entry in self.entries
                     if _likelihood(entry)
                 )
@@ -601,8 +618,8 @@ def listed(names: Sequence[str]) -> str:
     return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} and {few[-1]}"
 
 
-def _refusals(entries: Sequence[Entry]) -> Iterable[str]:
-    """What keeps numbers from being ranked; the protocol that most runs share is the standard."""
+def by_protocol(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The runs in groups that were measured alike."""
     groups: list[list[Entry]] = []
     for entry in entries:
         for group in groups:
@@ -611,29 +628,30 @@ def _refusals(entries: Sequence[Entry]) -> Iterable[str]:
                 break
         else:
             groups.append([entry])
+    return groups
+
+
+def _refusals(entries: Sequence[Entry]) -> Iterable[Refusal]:
+    """What keeps numbers from being ranked; the protocol that most runs share is the standard."""
+    groups = by_protocol(entries)
     standard = max(groups, key=len)
     for group in groups:
         if group is not standard:
-            yield from _refusal(group, standard)
+            yield _refusal(group, standard)
 
 
-def _refusal(group: Sequence[Entry], standard: Sequence[Entry]) -> Iterable[str]:
+def _refusal(group: Sequence[Entry], standard: Sequence[Entry]) -> Refusal:
     mine, theirs = (part[0].evaluation.protocol for part in (group, standard))
     names, others = (listed([entry.name for entry in part]) for part in (group, standard))
-    differs = "; ".join(mine.differences(theirs))
-    said = f"The numbers of {names} and {others} are not ranked, because they were made differently"
+    said = (
+        f"The numbers of {names} and {others} were made differently "
+        f"({'; '.join(mine.differences(theirs))})."
+    )
     if mine.data != theirs.data:
-        yield (
-            f"{said} ({differs}). They were compared with other images, so only runs of the same "
-            "data can be ranked against each other."
-        )
-        return
-    commands = " ; ".join(_mend(entry, mine, theirs) for entry in group)
-    if mine.versions != theirs.versions:
-        commands = " ; ".join(
-            _mend(entry, entry.evaluation.protocol, theirs) for entry in [*group, *standard]
-        )
-    yield f"{said} ({differs}). Measure again: {commands}"
+        lack = "They were held against different images, so that nothing can mend it."
+        return Refusal(f"{said} {lack}")
+    again = [*group, *standard] if mine.versions != theirs.versions else group
+    return Refusal(said, tuple(_mend(entry, entry.evaluation.protocol, theirs) for entry in again))
 
 
 def _mend(entry: Entry, mine: Protocol, standard: Protocol) -> str:

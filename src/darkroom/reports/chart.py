@@ -16,7 +16,7 @@ from darkroom.curves import Curve
 from darkroom.evaluation.record import Number
 
 COLOURS = 8  # that page.css has, `.s0` to `.s7`
-TICKS = 5  # on an axis, at most
+TICKS = 6  # on an axis, or one more
 POINTS = 400  # of a line; a chart is hardly wider in pixels
 MARGIN = 0.05  # of an axis, free above and below
 
@@ -47,10 +47,10 @@ class Axis:
         return 100 * (self._scaled(value) - self.low) / (self.high - self.low)
 
     def ticks(self, most: int = TICKS) -> list[float]:
-        """Round numbers within the axis, at most so many."""
+        """Round numbers within the axis, so many or one more at most."""
         if not self.log:
             return self._round(self.low, self.high, most)
-        first, last = math.ceil(self.low), math.floor(self.high)
+        first, last = max(-307, math.ceil(self.low)), min(307, math.floor(self.high))  # of floats
         if last - first < 1:  # within a decade, round numbers are read more easily than powers
             low, high = 10**self.low, 10**self.high
             return [tick for tick in self._round(low, high, most) if low <= tick <= high and tick]
@@ -257,7 +257,7 @@ def _axes(x: Axis, y: Axis) -> Markup:
             '<line class="grid" x1="0" x2="100%" y1="{0:.2f}%" y2="{0:.2f}%"/>'
             '<text class="y" x="-7" y="{0:.2f}%" dy="4">{1}</text>'
         ).format(100 - y.place(tick), _tick(tick))
-        for tick in y.ticks(4)
+        for tick in y.ticks()
     ]
     below = [
         Markup('<text class="x" x="{:.2f}%" y="100%" dy="17">{}</text>').format(

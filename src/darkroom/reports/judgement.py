@@ -32,6 +32,11 @@ SUSPECTS = 12  # pairs
 CLASSES, STRIP = 60, 12  # rows, and samples in each
 DECADES = 2  # that a curve spans before its axis is logarithmic
 SEVERITY = {1: "worth knowing", 2: "costs quality", 3: "the run is lost"}
+VERDICTS = {  # how those of an audit begin; the others leave it open
+    "No sign of copying": "good",
+    "Some samples are copies": "bad",
+    "It copies its training images": "bad",
+}
 SHARES = {  # numbers that are a share of images, in words
     "precision": "{value} of the samples lie where real images lie; of unseen real images, "
     "{floor} do.",
@@ -210,10 +215,14 @@ class Judgement:
             why = "There are no training images to compare the samples with."
             return Answer("Is it original?", "unknown", why)
         low, high = audit.interval
-        state = "bad" if low > 0 else "good" if math.isfinite(low) else "plain"
-        copied = "unknown" if math.isnan(audit.copied) else f"{percent(audit.copied)} copied"
-        interval = f" 95% interval: {percent(low)} to {percent(high)} copies."
-        return Answer("Is it original?", copied, audit.verdict + interval, state)
+        verdict, _, reason = audit.verdict.partition(": ")
+        estimate = f"Copied: {percent(audit.copied)} ({percent(low)} to {percent(high)})."
+        return Answer(
+            "Is it original?",
+            verdict.rstrip("."),
+            f"{estimate} {reason[:1].upper()}{reason[1:]}".rstrip(),
+            VERDICTS.get(verdict.rstrip("."), "plain"),
+        )
 
     def _wrong(self) -> Answer:
         found = self.evaluation.findings
@@ -269,7 +278,7 @@ class Judgement:
         for name in self._class_names()[:CLASSES]:
             numbers = self.evaluation.classes.get(name, {})
             strip = self.exhibits.classes.get(name)
-            figures = [(label_of(k), shown(number)) for k, number in numbers.items()]
+            figures = [(label_of(k), _beside_floor(number)) for k, number in numbers.items()]
             has_any = strip is not None and len(strip)
             source = page.sheet(strip[:STRIP], STRIP, 64) if strip is not None and has_any else ""
             shown_classes.append((name, figures, source))
@@ -417,14 +426,19 @@ def _alike(curves: Mapping[str, Curve]) -> list[dict[str, Curve]]:
 
 
 def _picture(name: str, number: Number) -> Markup:
-    if not math.isfinite(number.value):
+    """The number beside its floor, on an axis from 0; nothing where there is nothing beside it."""
+    if not math.isfinite(number.value) or number.floor is None or not _known(number.floor):
         return Markup("")
-    bounds = [0.0, 1.0] if family_of(name) in ("precision", "recall", "coverage") else [0.0]
-    floors = [number.floor] if number.floor is not None else []
+    bounds = [0.0, 1.0] if family_of(name) in SHARES else [0.0]
     errors = [number.error] if number.error is not None else []
     reach = [number.value + sign * 2 * error for error in errors for sign in (-1, 1)]
-    axis = chart.Axis([*bounds, number.value, *floors, *reach], margin=0.04)
+    axis = chart.Axis([*bounds, number.value, number.floor, *reach], margin=0.04)
     return chart.whisker(number, axis)
+
+
+def _beside_floor(number: Number) -> str:
+    floor = f" ({rounded(_float(number.floor))})" if _known(number.floor) else ""
+    return shown(number) + floor
 
 
 def _known(value: float | None) -> bool:

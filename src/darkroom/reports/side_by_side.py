@@ -14,6 +14,7 @@ from darkroom.comparison import (
     Comparison,
     Entry,
     Ranking,
+    by_protocol,
     family_of,
     label_of,
     listed,
@@ -26,7 +27,6 @@ from darkroom.evaluation.record import Number, as_json
 from darkroom.reports import chart, page
 from darkroom.reports.judgement import (
     SEVERITY,
-    circumstances,
     percent,
     protocol_facts,
     spans_decades,
@@ -100,6 +100,7 @@ class SideBySide:
             results=self._results(),
             varied=self._varied(),
             compact=len(compared.entries) >= MANY,
+            same_seeds=len({e.evaluation.protocol.first_seed for e in compared.entries}) == 1,
             real=self._real(),
             grids=self._grids(),
             numbers=self._numbers(),
@@ -143,7 +144,7 @@ class SideBySide:
             "runs": [asdict(entry) for entry in compared.entries],
             "order": compared.order,
             "ranked": compared.ranked,
-            "refusals": compared.refusals,
+            "refusals": [asdict(refusal) for refusal in compared.refusals],
             "judged_by": compared.main,
             "places": {name: ranking.places for name, ranking in rankings.items()},
             "conclusion": compared.conclusion,
@@ -203,13 +204,18 @@ class SideBySide:
         }
         return {column: values for column, values in columns.items() if values}
 
-    def _varied(self) -> tuple[list[str], list[tuple[str, list[str]]]] | None:
-        """The options that differ, and their values for each run."""
-        varied = self.comparison.varied
+    def _varied(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
+        """The options that differ and what came of it, as columns; their values for each run."""
+        varied = dict(self.comparison.varied)
         if not varied:
-            return None
+            return [], []
+        quality = self.comparison.main.get("quality")
+        if quality is not None:
+            numbers = self.comparison.numbers(quality)
+            varied[label_of(quality)] = {run: shown(number) for run, number in numbers.items()}
         return list(varied), [
-            (run, [values[run] for values in varied.values()]) for run in self.comparison.order
+            (run, [values.get(run, "") for values in varied.values()])
+            for run in self.comparison.order
         ]
 
     def _real(self) -> str:
@@ -263,22 +269,18 @@ class SideBySide:
         return chart.whisker(number, axis, style) if math.isfinite(number.value) else Markup("")
 
     def _charts(self) -> list[Markup]:
-        """The same series of all runs, over each other."""
-        names = dict.fromkeys(
-            name
-            for logged in self.curves.values()
-            for name in logged
-            if name.startswith(OVERLAID) and len(logged[name])
-        )
-        return [self._overlaid(name) for name in names]
+        """The same series of all runs, over each other; quality first, and large."""
+        logged = [name for own in self.curves.values() for name, curve in own.items() if len(curve)]
+        shared = [name for name in dict.fromkeys(logged) if logged.count(name) > 1]
+        qualities, others = ([n for n in shared if n.startswith(kind)] for kind in OVERLAID)
+        return [self._overlaid(name, name in qualities) for name in [*qualities, *others]]
 
-    def _overlaid(self, name: str) -> Markup:
-        runs = [
-            run for run in self.comparison.order if len(self.curves.get(run, {}).get(name, ())) > 0
-        ]
-        curves = {run: self.curves[run][name] for run in runs}
-        muted = runs[chart.COLOURS :]
-        return chart.lines(curves, name, log=spans_decades(curves), muted=muted, large=True)
+    def _overlaid(self, name: str, large: bool) -> Markup:
+        logged = {run: self.curves.get(run, {}).get(name) for run in self.comparison.order}
+        curves = {run: curve for run, curve in logged.items() if curve is not None and len(curve)}
+        muted = list(curves)[chart.COLOURS :]
+        log = spans_decades(curves)
+        return chart.lines(curves, name, log=log, muted=muted, large=large)
 
     def _originality(self) -> list[tuple[str, str, str]]:
         return [
@@ -320,24 +322,14 @@ class SideBySide:
         best = ranking.decides and ranking.places[entry.name] == 1
         return (known.shown(value) if known else rounded(value)), best
 
-    def _protocols(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    def _protocols(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """The protocols, each with the runs that were measured so."""
-        groups: list[list[Entry]] = []
-        for entry in self.comparison.entries:
-            mine = entry.evaluation.protocol
-            for group in groups:
-                if not mine.differences(group[0].evaluation.protocol):
-                    group.append(entry)
-                    break
-            else:
-                groups.append([entry])
         return [
             (
                 ", ".join(entry.name for entry in group),
-                circumstances(group[0].evaluation),
                 protocol_facts(group[0].evaluation.protocol),
             )
-            for group in groups
+            for group in by_protocol(self.comparison.entries)
         ]
 
 
