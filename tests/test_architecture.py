@@ -24,7 +24,9 @@ MAY_IMPORT = {
     "curves": "",
     "diagnosis": "curves diagnosis",
     "evaluation": "images randomness curves data diagnosis metrics objectives sampling systems "
-    "checkpoint config evaluation",
+    "evaluation",
+    "evaluation.run": "data diagnosis curves sampling systems checkpoint config probe evaluation "
+    "omegaconf",
     "comparison": "evaluation images",
     "sampling": "images randomness",
     "intake": "intake",

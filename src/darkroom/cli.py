@@ -39,6 +39,18 @@ def prepare() -> None:
     _open("prepare", _prepare)
 
 
+def evaluate() -> None:
+    """evaluate.py: judges a generator."""
+    _refuse_unwritable(sys.argv[1:])
+    _open("evaluate", _evaluate)
+
+
+def compare() -> None:
+    """compare.py: puts runs side by side."""
+    _refuse_unwritable(sys.argv[1:])
+    _open("compare", _compare)
+
+
 def _train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     overrides = [typed.removeprefix("++") for typed in hydra_config.overrides.task]
@@ -82,6 +94,41 @@ def _prepare(composed: DictConfig) -> None:
         return recommended
 
     verbs.prepare(composed, typed, hydra_config.runtime.choices["model"], train_config)
+
+
+def _evaluate(composed: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    typed = [override.removeprefix("++") for override in hydra_config.overrides.task]
+    moved = [override for override in typed if override.startswith("data.")]
+    if (composed.run is None) == (composed.images is None):
+        raise ValueError("Type either run=<folder of a run> or images=<folder> reference=<folder>.")
+    if composed.run is not None:
+        foreign = [o for o in typed if o.partition("=")[0] in ("data", "augmentation", "reference")]
+        if foreign:
+            raise ValueError(f"{foreign[0]}: a run is judged by its own data. Leave it out.")
+        composed.data = None
+    elif composed.reference is None:
+        raise ValueError(f"images={composed.images}: type reference=<folder of real images> too.")
+    composed.run_dir = os.path.relpath(hydra_config.runtime.output_dir)
+    config.check(composed)
+
+    from darkroom import verbs
+
+    if composed.run is not None:
+        verbs.evaluate(composed, moved)
+    else:
+        verbs.evaluate_folder(composed)
+
+
+def _compare(composed: DictConfig) -> None:
+    if (not composed.runs) == (composed.sweep is None):
+        raise ValueError("Type either runs='[<folder>,<folder>]' or sweep=<folder of a sweep>.")
+    composed.run_dir = os.path.relpath(HydraConfig.get().runtime.output_dir)
+    config.check(composed)
+
+    from darkroom import verbs
+
+    verbs.compare(composed)
 
 
 def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:

@@ -114,7 +114,80 @@ class PrepareConfig:
     run_dir: str = "."
 
 
-SCHEMAS = {"train": TrainConfig, "sample": SampleConfig, "prepare": PrepareConfig}
+@dataclass
+class Judging:
+    """How generators are judged: what evaluate.py and compare.py share at the root.
+
+    Attributes:
+        features: What turns images into features.
+        samples: How many images of a generator are judged.
+        real: With how many real images they are compared at most.
+        split: With which part of the data: training, held_out or test.
+        first_seed: The seed of the first sample.
+        importance: Samples of the posterior for each importance-weighted bound of a latent model.
+        bounded: Held-out images that these bounds are measured on.
+        cache: Folder for features of real images and for classifiers.
+        batch_size: Samples computed at once.
+        device: cpu, cuda, mps; auto takes the best there is.
+        folder: Folder for the report.
+        run_dir: The same if it is not given; set by the command.
+    """
+
+    features: Any = MISSING
+    samples: int = 10_000
+    real: int = 20_000
+    split: str = "training"
+    first_seed: int = 0
+    importance: list[int] = field(default_factory=lambda: [1, 50])
+    bounded: int = 1000
+    cache: str = "data/features"
+    batch_size: int = 64
+    device: str = "auto"
+    folder: str | None = None
+    run_dir: str = "."
+
+
+@dataclass
+class EvaluateConfig(Judging):
+    """What evaluate.py takes at the root.
+
+    Attributes:
+        run: Folder of a run.
+        checkpoint: last or best.
+        images: A folder of images to be judged instead of a run.
+        reference: The folder of real images that they are compared with.
+        data: How these folders are read; for a run, what differs from its own data.
+    """
+
+    run: str | None = None
+    checkpoint: str = "last"
+    images: str | None = None
+    reference: str | None = None
+    data: Any = None
+
+
+@dataclass
+class CompareConfig(Judging):
+    """What compare.py takes at the root.
+
+    Attributes:
+        runs: Folders of runs.
+        sweep: The folder of a sweep, instead of runs.
+        checkpoint: last or best.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    sweep: str | None = None
+    checkpoint: str = "last"
+
+
+SCHEMAS = {
+    "train": TrainConfig,
+    "sample": SampleConfig,
+    "prepare": PrepareConfig,
+    "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
+}
 for verb, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
 
@@ -156,6 +229,7 @@ def problems(config: DictConfig) -> list[str]:
     schema = OmegaConf.get_type(config)
     assert isinstance(schema, type), "a config has the schema of a verb"
     options = {f.name: f.type for f in fields(schema)}
+    optional = {f.name for f in fields(schema) if f.default is None}
     missing = sorted(OmegaConf.missing_keys(config))
     found = [f"{name} is not set. Type {name}=<value>." for name in missing]
     found += [_unknown("", str(key), list(options)) for key in tree if key not in options]
@@ -165,7 +239,7 @@ def problems(config: DictConfig) -> list[str]:
             for key, node in value.items():
                 if node is not None:  # `callbacks.samples: null` leaves one out
                     found += _problems_of_object(f"{name}.{key}", node)
-        elif kind is Any and value != MISSING:  # an object
+        elif kind is Any and value != MISSING and not (value is None and name in optional):
             found += _problems_of_object(name, value)
     return found
 

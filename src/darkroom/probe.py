@@ -9,6 +9,7 @@ import psutil
 import torch
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
+from torch.utils.flop_counter import FlopCounterMode
 
 from darkroom import config, randomness
 from darkroom.data import ImageData
@@ -64,6 +65,22 @@ def probe(composed: DictConfig, data: ImageData, seconds: float = 5.0) -> Estima
     else:
         memory = psutil.Process().memory_info().rss
     return Estimate(rate, composed.trainer.max_images / rate, memory)
+
+
+def training_flops(composed: DictConfig, data: ImageData) -> float:
+    """Floating-point operations of training per image, counted in one step on the CPU.
+
+    Args:
+        composed: A checked train config whose data are settled.
+        data: Its data, set up.
+    """
+    system: System = config.build(composed.model)
+    plain = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true"}
+    one_step = {"max_images": 1, "compile": False, "logger": False, "callbacks": []}
+    trainer: Trainer = config.build(composed.trainer, **plain, **one_step)
+    with FlopCounterMode(display=False) as counter:
+        trainer.fit(system, datamodule=data)
+    return counter.get_total_flops() / system.images_seen
 
 
 class _Stopwatch(Callback):

@@ -3,7 +3,7 @@
 import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,14 +13,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from darkroom import checkpoint, config, inspection, provenance, randomness
+from darkroom import checkpoint, comparison, config, inspection, provenance, randomness
 from darkroom.advice import advise
+from darkroom.comparison import Entry
 from darkroom.data import ImageData, Packed
 from darkroom.data.division import divide
+from darkroom.evaluation import Bounds, Judge, Pictures, Run
 from darkroom.findings import findings
 from darkroom.images import Pixels, save_png, tile, visible_scale
 from darkroom.probe import Estimate, probe
-from darkroom.reports import Preparation, write_table
+from darkroom.reports import Judgement, Preparation, SideBySide, write_table
 from darkroom.sampling import Sheet
 from darkroom.systems import System
 from darkroom.trainer import Trainer
@@ -169,6 +171,105 @@ def sample(composed: DictConfig) -> None:
     print(
         f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}"
     )
+
+
+def evaluate(composed: DictConfig, moved: list[str]) -> None:
+    """Judges a run, and writes a report into its folder.
+
+    Args:
+        composed: A checked evaluate config.
+        moved: Overrides of the run's data options, such as a folder that lies elsewhere now.
+    """
+    run = _run(composed, composed.run, moved)
+    evaluation, exhibits = run.judged(_judge(composed), _bounds(composed))
+    _report(
+        Judgement(evaluation, exhibits, run.curves, run.command),
+        Path(composed.folder or run.report_folder(evaluation)),
+    )
+    run.log(evaluation)
+
+
+def evaluate_folder(composed: DictConfig) -> None:
+    """Judges a folder of images against another.
+
+    Args:
+        composed: A checked evaluate config, with the data of the reference.
+    """
+    reference: Packed = config.build(composed.data)
+    reference.prepare_data()
+    reference.setup()
+    shape = {"resolution": reference.resolution, "channels": reference.channels}
+    images: Packed = config.build(composed.data, root=composed.images, **shape)
+    images.prepare_data()
+    subject = Pictures(images.read(), composed.samples)
+    evaluation, exhibits = _judge(composed)(subject, reference, composed.images)
+    _report(Judgement(evaluation, exhibits), Path(composed.folder or composed.run_dir))
+
+
+def compare(composed: DictConfig) -> None:
+    """Puts runs side by side, and first evaluates what has not been evaluated.
+
+    Args:
+        composed: A checked compare config.
+    """
+    folders = [Path(run).expanduser() for run in composed.runs] or _of_sweep(composed.sweep)
+    judge, names = _judge(composed), _names(folders)
+    entries, shown, curves = [], {}, {}
+    for folder, name in zip(folders, names, strict=True):
+        run = _run(composed, folder)
+        found = run.found(judge)
+        if found is None:
+            found = run.judged(judge, _bounds(composed))
+            judgement = Judgement(*found, run.curves, run.command)
+            judgement.write(run.report_folder(found[0]))
+            run.log(found[0])
+        evaluation, shown[name] = found
+        curves[name] = run.curves
+        entries.append(Entry(name, evaluation, run.overrides))
+    side_by_side = SideBySide(comparison.compare(entries), shown, curves)
+    folder = Path(composed.folder or composed.run_dir)
+    side_by_side.write(folder)
+    print(f"\n{side_by_side.text()}\n")
+    print(f"comparison  {folder / 'comparison.html'}")
+
+
+def _judge(composed: DictConfig) -> Judge:
+    return Judge(
+        config.build(composed.features),
+        composed.samples,
+        composed.real,
+        composed.split,
+        composed.first_seed,
+        composed.cache,
+    )
+
+
+def _bounds(composed: DictConfig) -> Bounds:
+    return Bounds(tuple(composed.importance), composed.bounded)
+
+
+def _run(composed: DictConfig, folder: str | Path, moved: Sequence[str] = ()) -> Run:
+    device = _device(composed.device)
+    return Run(folder, composed.checkpoint, moved, device, composed.batch_size)
+
+
+def _report(judgement: Judgement, folder: Path) -> None:
+    judgement.write(folder)
+    print(f"\n{judgement.text()}\n")
+    print(f"report  {folder / 'report.html'}")
+
+
+def _of_sweep(sweep: str) -> list[Path]:
+    runs = sorted(path.parent for path in Path(sweep).expanduser().glob("*/config.yaml"))
+    if not runs:
+        raise ValueError(f"sweep={sweep}: no runs are in it. `ls outputs/*` lists the sweeps.")
+    return runs
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' last parts, or whole paths where these do not tell them apart."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len({*names}) == len(names) else [str(folder) for folder in folders]
 
 
 def prepare(

@@ -1,0 +1,228 @@
+"""One measuring path for every generator and every folder of images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Protocol as Contract
+from typing import runtime_checkable
+
+import torch
+
+from darkroom.data import ImageData
+from darkroom.data.datasets import spread
+from darkroom.evaluation.exhibits import Exhibits
+from darkroom.evaluation.extraction import FeatureCache, features_of
+from darkroom.evaluation.quality import by_class, class_numbers, quality
+from darkroom.evaluation.record import Evaluation, Number, Protocol
+from darkroom.evaluation.subject import Pictures, Subject
+from darkroom.images import Features, Labels, Pixels
+from darkroom.metrics import Originality, audit
+from darkroom.metrics.features import FeatureNetwork, Lesson, Yardstick
+from darkroom.metrics.features.classifier import Classifier
+
+PACKAGES = ("torch", "torchvision")  # that computed features depend on
+LESSON = 50_000  # images that a classifier is taught with, at most
+SHOWN, IN_A_ROW = 64, 12
+MOST_CLASSES = 40  # that get a row each
+
+
+@runtime_checkable
+class Classifies(Contract):
+    """A network that can also tell the class of an image."""
+
+    instrument: object
+
+    def classes(self, pixels: Pixels) -> Labels: ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What samples are held against: the real side of every comparison, measured once.
+
+    Attributes:
+        data: The data.
+        network: The features.
+        classifier: What tells classes; None where the data have none.
+        training: Training images.
+        held_out: Images that were never trained on; they stand in for samples.
+        reference: What samples are compared with.
+        features: Of these three, by name.
+        classes: Likewise, of reference and held-out images; empty where there are none.
+    """
+
+    data: ImageData
+    network: FeatureNetwork
+    classifier: Classifies | None
+    training: Pictures
+    held_out: Pictures
+    reference: Pictures
+    features: Mapping[str, Features]
+    classes: Mapping[str, Labels]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.data.training.class_names
+
+    def look(self, subject: Subject, what: str) -> tuple[Features, Labels]:
+        """Features and classes of images, which are seen once; all of class 0 without classes."""
+        labels: list[Labels] = []
+
+        def look(pixels: Pixels) -> Features:
+            unknown = torch.zeros(len(pixels), dtype=torch.int64)
+            labels.append(self.classifier.classes(pixels) if self.classifier else unknown)
+            return self.network(pixels)
+
+        return features_of(subject, look, what), torch.cat(labels)
+
+
+class Judge:
+    """Measures under one protocol.
+
+    Args:
+        yardstick: The features.
+        samples: How many samples are judged.
+        real: How many images of each part of the data are looked at, at most.
+        split: The part that samples are compared with: training, held_out or test.
+        first_seed: The seed of the first sample.
+        cache: Folder for features of real images.
+
+    Raises:
+        ValueError: If an option makes no sense.
+    """
+
+    def __init__(
+        self,
+        yardstick: Yardstick,
+        samples: int = 10_000,
+        real: int = 20_000,
+        split: str = "training",
+        first_seed: int = 0,
+        cache: str = "data/features",
+    ) -> None:
+        if split not in ("training", "held_out", "test"):
+            raise ValueError(f"split={split}: type training, held_out or test.")
+        for option, number in (("samples", samples), ("real", real)):
+            if number < 16:
+                raise ValueError(f"{option}={number} tells nothing. Type {option}=2000 or more.")
+        self.yardstick, self.samples, self.real = yardstick, samples, real
+        self.split, self.first_seed, self.cache = split, first_seed, FeatureCache(cache)
+        self.classifier = Classifier(cache=cache)
+        self._benches: dict[str, Bench] = {}
+
+    def __call__(self, subject: Subject, data: ImageData, name: str) -> tuple[Evaluation, Exhibits]:
+        """Judges images against data that are set up.
+
+        Args:
+            subject: The images.
+            data: What they were made from.
+            name: What to call them.
+        """
+        bench = self.bench(data)
+        samples, labels = bench.look(subject, f"judging {name}")
+        instrument = bench.network.instrument.name
+        reference, held_out = bench.features["reference"], bench.features["held_out"]
+        numbers = quality(reference, held_out, samples, instrument)
+        classes: dict[str, dict[str, Number]] = {}
+        if bench.classifier is not None:
+            numbers |= class_numbers(bench.classes, labels, len(bench.class_names))
+            if len(bench.class_names) <= MOST_CLASSES:
+                real = (reference, bench.classes["reference"])
+                classes = by_class(real, (samples, labels), bench.class_names, instrument)
+        originality = audit(bench.features["training"], held_out, samples)
+        evaluation = Evaluation(
+            subject=name,
+            images_seen=None,
+            checkpoint="",
+            protocol=self.protocol(data, len(subject)),
+            numbers=numbers,
+            classes=classes,
+            originality=originality,
+        )
+        return evaluation, _exhibits(bench, subject, originality, labels)
+
+    def protocol(self, data: ImageData, samples: int) -> Protocol:
+        """What numbers made here would carry."""
+        bench = self.bench(data)
+        return Protocol(
+            instrument=bench.network.instrument,
+            samples=samples,
+            first_seed=self.first_seed,
+            split=self.split,
+            reference=len(bench.reference),
+            held_out=len(bench.held_out),
+            data=bench.reference.images.fingerprint(),
+            versions={package: version(package) for package in PACKAGES},
+        )
+
+    def bench(self, data: ImageData) -> Bench:
+        """The real side, measured once for each set of data."""
+        fingerprint = data.training.fingerprint()
+        if fingerprint not in self._benches:
+            self._benches[fingerprint] = self._measured(data)
+        return self._benches[fingerprint]
+
+    def _measured(self, data: ImageData) -> Bench:
+        parts = {"training": data.training, "held_out": data.held_out, "test": data.test}
+        if len(parts[self.split]) < 2:
+            raise ValueError(f"split={self.split}: the data have no such part. Leave it out.")
+        lesson = lesson_of(data)
+        network = self.yardstick.fitted(lesson)
+        pictures = {part: Pictures(images, self.real) for part, images in parts.items()}
+        classifier: Classifies | None = None
+        if lesson.class_names:
+            taught = network if isinstance(network, Classifies) else self.classifier.fitted(lesson)
+            assert isinstance(taught, Classifies), "the classifier tells classes"
+            classifier = taught
+        looked_at = {
+            "training": pictures["training"],
+            "held_out": pictures["held_out"],
+            "reference": pictures[self.split],
+        }
+        features = {
+            part: self.cache.features(images, network, f"real images, {part}")
+            for part, images in looked_at.items()
+        }
+        classes = {}
+        if classifier is not None:
+            for part in ("held_out", "reference"):
+                told = [classifier.classes(pixels) for pixels in looked_at[part].batches()]
+                classes[part] = torch.cat(told)
+        return Bench(
+            data=data,
+            network=network,
+            classifier=classifier,
+            features=features,
+            classes=classes,
+            **looked_at,
+        )
+
+
+def lesson_of(data: ImageData) -> Lesson:
+    """What a classifier can be taught from the data."""
+    images = data.labelled(LESSON)
+    return Lesson(
+        images.pixels, images.labels, images.class_names, images.fingerprint(), data.per_channel
+    )
+
+
+def _exhibits(
+    bench: Bench, subject: Subject, originality: Originality, classes: Labels
+) -> Exhibits:
+    suspicious = originality.pairs[:IN_A_ROW]
+    pairs = None
+    if suspicious:
+        samples = subject.at([sample for sample, _, _ in suspicious])
+        nearest = bench.training.at([image for _, image, _ in suspicious])
+        pairs = torch.stack([samples, nearest], dim=1).flatten(0, 1)
+    rows: dict[str, Pixels] = {}
+    if bench.classifier is not None and len(bench.class_names) <= MOST_CLASSES:
+        for number, name in enumerate(bench.class_names):
+            places = (classes == number).nonzero().flatten()[:IN_A_ROW].tolist()
+            if places:
+                rows[name] = subject.at(places)
+    return Exhibits(
+        samples=subject.at(range(min(SHOWN, len(subject)))),
+        real=bench.reference.at(spread(len(bench.reference), SHOWN).tolist()),
+        pairs=pairs,
+        classes=rows,
+    )

@@ -1,0 +1,159 @@
+"""Quality, diversity and classes: samples against real images, in the features of one network."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import torch
+
+from darkroom.evaluation.record import Number
+from darkroom.images import Features, Labels
+from darkroom.metrics import (
+    Estimate,
+    Manifold,
+    Moments,
+    class_distance,
+    class_shares,
+    classes_reached,
+    extrapolated_frechet_distance,
+    frechet_distance,
+    kernel_distance_with_error,
+    overlap,
+    reverse_kl,
+)
+
+BLOCK, BLOCKS = 1000, 10  # images in a block of the kernel distance at most, and blocks at least
+SUBSETS = 10  # of samples at most, for what depends on their number
+NEIGHBOURS, DENSITY_NEIGHBOURS = 3, 5
+FEWEST = 30  # images of a class that its numbers need
+STRAIGHT = 4  # times as many images as features, from where on the bias of FD falls as 1 / number
+
+
+def quality(
+    reference: Features, held_out: Features, samples: Features, instrument: str
+) -> dict[str, Number]:
+    """Every number of samples against a reference, with what unseen real images get instead.
+
+    Args:
+        reference: Features of real images.
+        held_out: Of other real images, which stand in for samples: the floors.
+        samples: Of the samples.
+        instrument: Name of the features, which the names of the numbers carry.
+    """
+    numbers = _frechet(reference, held_out, samples)
+    kid, floor = _kernel(reference, samples), _kernel(reference, held_out)
+    numbers["kid"] = Number(kid.value, "lower", kid.error, floor.value)
+    numbers |= _overlap(reference, held_out, samples)
+    return {named(metric, instrument): number for metric, number in numbers.items()}
+
+
+def named(metric: str, instrument: str) -> str:
+    """The name of a number: only the Frechet distance of the network of FID is called FID."""
+    if instrument == "inception" and metric.startswith("fd"):
+        return metric.replace("fd", "fid", 1)
+    return f"{metric}_{instrument}"
+
+
+def _frechet(reference: Features, held_out: Features, samples: Features) -> dict[str, Number]:
+    """The distance at the full number of samples, and without the bias of that number.
+
+    The first has a floor only where there are as many held-out images as samples. The second is
+    left out where too few images leave its bias no straight line.
+    """
+    real = Moments.of(reference)
+    same_number = len(held_out) == len(samples)
+    floor = frechet_distance(real, Moments.of(held_out)) if same_number else None
+    numbers = {"fd": Number(frechet_distance(real, Moments.of(samples)), "lower", None, floor)}
+    straight = STRAIGHT * reference.shape[1]
+    if len(samples) >= straight:
+        limit = extrapolated_frechet_distance(real, samples)
+        enough = len(held_out) >= straight
+        floor = extrapolated_frechet_distance(real, held_out).value if enough else None
+        numbers["fd_infinity"] = Number(limit.value, "lower", limit.error, floor)
+    return numbers
+
+
+def _kernel(reference: Features, samples: Features) -> Estimate:
+    """The distance in blocks, as large as leave enough of them to tell the error from."""
+    fewest = min(len(reference), len(samples))
+    return kernel_distance_with_error(reference, samples, max(2, min(BLOCK, fewest // BLOCKS)))
+
+
+def _overlap(reference: Features, held_out: Features, samples: Features) -> dict[str, Number]:
+    """Precision, recall, density and coverage, which depend on how many images are compared.
+
+    So samples are taken in subsets as large as the held-out set; the mean over them is given, and
+    its standard error.
+    """
+    size = min(len(held_out), len(samples))
+    if min(size, len(reference)) <= DENSITY_NEIGHBOURS:
+        return {}
+    real = Manifold(reference, DENSITY_NEIGHBOURS)
+
+    def shares(features: Features) -> dict[str, float]:
+        fake = Manifold(features, NEIGHBOURS)
+        return asdict(overlap(real, fake, NEIGHBOURS, DENSITY_NEIGHBOURS))
+
+    floors = shares(held_out[:size])
+    subsets = [shares(part) for part in samples.split(size)[:SUBSETS] if len(part) == size]
+    numbers = {}
+    for name, floor in floors.items():
+        values = torch.tensor([subset[name] for subset in subsets], dtype=torch.float64)
+        several = len(values) > 1
+        error = float(values.std()) / math.sqrt(len(values)) if several else None
+        numbers[name] = Number(float(values.mean()), "higher", error, floor)
+    return numbers
+
+
+def class_numbers(classes: Mapping[str, Labels], samples: Labels, count: int) -> dict[str, Number]:
+    """Which classes there are among samples, and in which shares, as a classifier sees them.
+
+    Args:
+        classes: Of `reference` and `held_out` images.
+        samples: Of the samples.
+        count: How many classes there are.
+    """
+    real, held_out = classes["reference"], classes["held_out"]
+    measures = {"class_kl": reverse_kl, "class_tv": class_distance}
+    numbers = {
+        name: Number(measure(real, samples, count), "lower", None, measure(real, held_out, count))
+        for name, measure in measures.items()
+    }
+    reached = classes_reached(samples, count)
+    floor = classes_reached(real, count)
+    numbers["classes_reached"] = Number(reached, "higher", None, floor)
+    return {named(metric, "classifier"): number for metric, number in numbers.items()}
+
+
+def by_class(
+    real: tuple[Features, Labels],
+    samples: tuple[Features, Labels],
+    class_names: Sequence[str],
+    instrument: str,
+) -> dict[str, dict[str, Number]]:
+    """Numbers of each class, whose images a classifier picked on both sides.
+
+    Args:
+        real: Features and classes of real images.
+        samples: Likewise.
+        class_names: The classes.
+        instrument: Name of the features.
+    """
+    shares = class_shares(samples[1], len(class_names))
+    real_shares = class_shares(real[1], len(class_names))
+    table = {}
+    for number, name in enumerate(class_names):
+        row = {"share": Number(float(shares[number]), "neither", None, float(real_shares[number]))}
+        ours, theirs = (features[labels == number] for features, labels in (samples, real))
+        if min(len(ours), len(theirs)) >= FEWEST:
+            kid = _kernel(theirs, ours)
+            row[named("kid", instrument)] = Number(kid.value, "lower", kid.error)
+            size = min(len(ours), len(theirs), BLOCK)
+            found = overlap(
+                Manifold(theirs[:size], DENSITY_NEIGHBOURS),
+                Manifold(ours[:size], DENSITY_NEIGHBOURS),
+            )
+            row[named("precision", instrument)] = Number(found.precision, "higher")
+            row[named("recall", instrument)] = Number(found.recall, "higher")
+        table[name] = row
+    return table

@@ -1,0 +1,77 @@
+"""What is judged: a trained generator, or a folder of images."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from darkroom.data.datasets import ImageSet, spread
+from darkroom.images import Pixels
+from darkroom.sampling import Generator, develop, latents_of
+
+CHUNK = 256
+
+
+class Subject(Protocol):
+    """Images that come in order and can be asked for again."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self) -> Iterator[Pixels]:
+        """All of them, a batch at a time, never all at once in memory."""
+
+    def at(self, places: Sequence[int]) -> Pixels:
+        """Some of them, by their places."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of the seeds first_seed, first_seed + 1, ... of a generator.
+
+    Attributes:
+        generator: What makes them.
+        number: How many.
+        first_seed: The first seed.
+        batch_size: Images computed at once.
+    """
+
+    generator: Generator
+    number: int
+    first_seed: int = 0
+    batch_size: int = 64
+
+    def __len__(self) -> int:
+        return self.number
+
+    def batches(self) -> Iterator[Pixels]:
+        for first in range(0, self.number, CHUNK):
+            yield self.at(range(first, min(first + CHUNK, self.number)))
+
+    def at(self, places: Sequence[int]) -> Pixels:
+        seeds = [self.first_seed + place for place in places]
+        latents = latents_of(seeds, self.generator.latent_dim)
+        return torch.cat(list(develop(self.generator, latents, self.batch_size)))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images of a set, spread evenly over it.
+
+    Attributes:
+        images: The set.
+        most: How many at most.
+    """
+
+    images: ImageSet
+    most: int | None = None
+
+    def __len__(self) -> int:
+        return len(spread(len(self.images), self.most))
+
+    def batches(self) -> Iterator[Pixels]:
+        for places in spread(len(self.images), self.most).split(CHUNK):
+            yield self.images.pixels_at(places)
+
+    def at(self, places: Sequence[int]) -> Pixels:
+        return self.images.pixels_at(spread(len(self.images), self.most)[list(places)])
