@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -13,6 +13,7 @@ from darkroom.sampling import Generator, develop, latents_of
 CHUNK = 256
 
 
+@runtime_checkable
 class Subject(Protocol):
     """Images that come in order and can be asked for again."""
 
