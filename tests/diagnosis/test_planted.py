@@ -36,7 +36,7 @@ def found(case: Case, severity: int = 2) -> list[str]:
 
 
 def test_a_good_gan(train: Train) -> None:
-    assert found(train(*GOOD_GAN, "trainer.max_images=30000")) == []
+    assert found(train(*GOOD_GAN, "trainer.max_images=24000")) == []
 
 
 def test_a_good_vae(good_vae: Case) -> None:

@@ -62,8 +62,9 @@ def discriminator_too_strong(case: Case) -> Finding | None:
 
     Looks at the last third: real images above 0.95, samples below 0.05 before and after the
     discriminator's step, while the quality is stuck. Sureness alone is no illness, and where it
-    comes from memory or from samples that are all the same, that is another one. vitals/accuracy cannot tell: on batches of one kind,
-    which batch norm gives away, it is 0.92 to 1 in healthy runs too.
+    comes from memory or from samples that are all the same, that is another one. vitals/accuracy
+    cannot tell: it looks at batches of one kind, which batch norm gives away, and is 0.92 to 1 in
+    healthy runs too.
 
     Threshold: healthy runs on digits give real images 0.6 to 0.8, and samples 0.2 to 0.3.
 
