@@ -53,6 +53,7 @@ CHOICES = [
         "train": ("data", "augmentation", "model", "trainer", "logger", "callbacks", "experiment"),
         "sample": ("draw",),
         "prepare": ("to",),
+        "evaluate": ("features", "protocol"),
     }.items()
     for group in groups
     for option in options(group)
@@ -66,7 +67,11 @@ def test_every_group_is_tested() -> None:
 
 @pytest.mark.parametrize(("verb", "group", "option"), CHOICES)
 def test_a_choice_composes_without_problems(verb: str, group: str, option: str) -> None:
-    needed = {"sample": ["run=outputs/any"], "prepare": ["data.root=any"]}.get(verb, [])
+    needed = {
+        "sample": ["run=outputs/any"],
+        "prepare": ["data.root=any"],
+        "evaluate": ["reference=any"],
+    }.get(verb, [])
     assert config.problems(choose(verb, f"{group}={option}", *needed)) == []
 
 
