@@ -128,3 +128,20 @@ def test_healthy_runs_are_left_alone(run):
     with_finite = run("gan", images=64, callbacks=(Finite(),)).system.state_dict()
     without = run("gan", images=64).system.state_dict()
     assert all(torch.equal(with_finite[k], v) for k, v in without.items() if torch.is_tensor(v))
+
+
+def test_code_that_refuses_what_is_not_finite_does_not_hide_who_made_it(run, monkeypatch):
+    from darkroom.objectives import ELBO
+
+    call = ELBO.__call__
+
+    def refusing_later(self, images, parameters, *terms):
+        refusing_later.calls += 1
+        if refusing_later.calls > PLANTED + 1 and not parameters.isfinite().all():
+            raise ValueError("Refused.")
+        return call(self, images, parameters, *terms)
+
+    refusing_later.calls = 0
+    monkeypatch.setattr(ELBO, "__call__", refusing_later)
+    said = stopped(run, "vae", Plant("network.decoder.layers.0"), Finite())
+    assert "a loss is not finite: network.decoder.layers.0 (Linear) made it" in said

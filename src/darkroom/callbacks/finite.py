@@ -3,7 +3,7 @@
 # mypy: disable-error-code="override"
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class Culprit:
 
     Attributes:
         loss: Name of the loss.
-        path: Dotted name of the module; `images` or `objective` if no module did.
+        path: Dotted name of the module; `images` or `objective` if it was none.
         what: The same, described.
     """
 
@@ -108,15 +108,16 @@ def culprit(trainer: Trainer, system: System, batch: Batch) -> Culprit:
         _watched(system, makers.append),
         trainer.precision_plugin.train_step_context(),
         torch.compiler.set_stance("force_eager"),  # compiled code would not call the hooks
+        suppress(RuntimeError, ValueError),  # memory for one step only; code that refuses a NaN
     ):
         system.training_step(batch)
-    losses = [name for name, term in terms.items() if name.startswith("loss/")]
-    broken = [name for name in losses if not _is_finite(terms[name])]
-    loss = broken[0] if broken else "the loss"
+    losses = [name for name in terms if name.startswith("loss/") and not _is_finite(terms[name])]
+    loss = losses[0] if losses else "a loss"
     if not _is_finite(batch.images):
         return Culprit(loss, "images", "the images that came in are not finite")
     if not makers:
-        return Culprit(loss, "objective", "no module made it, so the objective did")
+        what = "no module made it, so the objective did" if losses else "nothing made it once more"
+        return Culprit(loss, "objective", what)
     first = makers[0]
     path = next(name for name, module in system.named_modules() if module is first)
     what = f"{path} ({type(first).__name__}) made it"

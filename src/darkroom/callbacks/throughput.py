@@ -24,11 +24,10 @@ class Throughput(EveryImages):
         every: Interval in images.
     """
 
-    began: float
-
     def __init__(self, every: int) -> None:
         super().__init__(every)
         self.seconds_before = 0.0
+        self.began = self.looked_at = time.perf_counter()
 
     def on_train_start(self, trainer: Trainer, system: System) -> None:
         super().on_train_start(trainer, system)
