@@ -352,7 +352,7 @@ class Comparison:
 
     @cached_property
     def main(self) -> Mapping[str, str]:
-        """The number that quality, and diversity, is judged by: one that most runs have."""
+        """The numbers that quality and diversity are judged by: the first that most runs have."""
         chosen = {}
         for aspect in ASPECTS:
             names = {
@@ -360,16 +360,11 @@ class Comparison:
                 for entry in self.entries
                 if (name := _main(entry.evaluation, aspect)) is not None
             }
-            if names:
+            counts = {name: len(self.numbers(name)) for name in names}
+            common = [name for name in names if 2 * counts[name] > max(counts.values())]
+            if common:
                 families = list(FAMILIES)
-                chosen[aspect] = min(
-                    names,
-                    key=lambda name: (
-                        -len(self.numbers(name)),
-                        families.index(family_of(name)),
-                        name,
-                    ),
-                )
+                chosen[aspect] = min(common, key=lambda n: (families.index(family_of(n)), n))
         return chosen
 
     @cached_property
@@ -632,9 +627,12 @@ def by_protocol(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _refusals(entries: Sequence[Entry]) -> Iterable[Refusal]:
-    """What keeps numbers from being ranked; the protocol that most runs share is the standard."""
+    """What keeps numbers from being ranked.
+
+    The standard is the protocol that most runs share, and of equally many the one of more samples.
+    """
     groups = by_protocol(entries)
-    standard = max(groups, key=len)
+    standard = max(groups, key=lambda group: (len(group), group[0].evaluation.protocol.samples))
     for group in groups:
         if group is not standard:
             yield _refusal(group, standard)
