@@ -15,16 +15,18 @@ LEARNING_RATES = (
     "model.generator_optimizer.lr",
     "model.optimizer.lr",
 )
+COUNTS = (".width", ".batch_size", ".max_images", ".half_life")
 GENERATOR_WIDTHS = ("model.generator.width", "model.network.width")
 
 
 def scaled(case: Case, option: str, factor: float, reason: str) -> Remedies:
-    """The option times a factor; whole numbers stay whole, and above 0."""
+    """The option times a factor; counts stay whole, and above 0."""
     value = case.number(option)
     if not value:
         return {}
-    if isinstance(case.options[option], int):
-        return {f"{option}={max(1, round(value * factor))}": reason}
+    if option.endswith(COUNTS):
+        count = max(1, round(value * factor))
+        return {} if count == value else {f"{option}={count}": reason}
     return {f"{option}={value * factor:.3g}": reason}
 
 

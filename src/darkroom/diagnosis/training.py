@@ -52,7 +52,7 @@ def non_finite(case: Case) -> Finding | None:
     if not found:
         return None
     first = min(found, key=lambda name: found[name])
-    what = f"module {first.removeprefix(prefix)}" if modules else first
+    what = first.removeprefix(prefix)
     return Finding(
         "non-finite values",
         f"{what} is the first to be infinite or no number, seen at {found[first]} images.",
