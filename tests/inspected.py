@@ -19,7 +19,7 @@ def folder(root: Path, **options: Any) -> Folder:
 def inspected(root: Path, **options: Any) -> tuple[Inspection, PackedSet, Folder]:
     data = folder(root, **options)
     images = data.read()
-    parts = divide(len(images), data.validation, data.seed, images.splits, images.groups)
+    parts = divide(len(images), data.validation, data.split_seed, images.splits, images.groups)
     return inspect(images, parts, data.left_out, data.listing.ignored), images, data
 
 

@@ -98,7 +98,7 @@ class PrepareConfig:
     Attributes:
         data: A data module of encoded files.
         model: The system to recommend a command for.
-        seed: Seed of the split.
+        seed: The seed for the command that is recommended.
         to: What to prepare for.
         shards: Folder for the shards; data/shards/<name> if it is not given.
         probe: Seconds of trial training for the estimate; 0 for none.

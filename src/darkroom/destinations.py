@@ -82,7 +82,7 @@ class Streams:
         similar = [] if data.is_grouped else found.similar
         alike = {name: f"alike-{k}" for k, group in enumerate(similar) for name in group}
         groups = [alike.get(n, g) for n, g in zip(images.names, images.groups, strict=True)]
-        parts = divide(len(images), data.validation, data.seed, images.splits, groups)
+        parts = divide(len(images), data.validation, data.split_seed, images.splits, groups)
         places = {"train": parts.training, "validation": parts.held_out, "test": parts.test}
         folder = self._folder(data)
         write(folder, {name: images.subset(part) for name, part in places.items()})

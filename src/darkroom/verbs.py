@@ -294,7 +294,7 @@ def prepare(
     to.check(data)
     data.prepare_data()
     images = data.read()
-    division = divide(len(images), data.validation, data.seed, images.splits, images.groups)
+    division = divide(len(images), data.validation, data.split_seed, images.splits, images.groups)
     found = inspection.inspect(images, division, data.left_out, data.listing.ignored)
     report = Path(composed.run_dir)
     report.mkdir(parents=True, exist_ok=True)

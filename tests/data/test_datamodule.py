@@ -50,8 +50,8 @@ def write_fashion(folder, ending="", pack=bytes, n=20):
         (folder / f"train-{name}-ubyte{ending}").write_bytes(pack(content))
 
 
-def test_the_split_keeps_every_image_on_one_side_and_depends_on_the_seed_alone():
-    data, again, other = (digits(seed=seed, validation=0.2) for seed in (0, 0, 1))
+def test_the_split_keeps_every_image_on_one_side_and_depends_on_its_seed_alone():
+    data, again, other = (digits(split_seed=seed, validation=0.2) for seed in (0, 0, 1))
     for each in (data, again, other):
         each.setup()
     assert (len(data.training), len(data.held_out)) == (40, 10)
@@ -66,7 +66,7 @@ def test_the_split_keeps_every_image_on_one_side_and_depends_on_the_seed_alone()
 @pytest.mark.parametrize(("seed", "limit", "held_out"), [(0, 50, 10), (3, None, 359)])
 def test_a_published_set_is_divided_as_it_always_was(seed, limit, held_out):
     """The numbers in the README, and the runs of others, are of this very division."""
-    data = digits(seed=seed, validation=0.2, limit=limit, resolution=16)
+    data = digits(split_seed=seed, validation=0.2, limit=limit, resolution=16)
     data.setup()
     images = datasets.digits()
     images = images.subset(datasets.spread(len(images), limit)).formed((16, 16), 1)

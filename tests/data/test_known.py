@@ -85,7 +85,7 @@ def test_each_channel_is_a_digit_and_the_class_is_written_by_the_three():
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_digit_is_on_both_sides(seed):
-    data = stacked(seed=seed, number=4000)
+    data = stacked(split_seed=seed, number=4000)
     training, held_out = rows(data.training.pixels), rows(data.held_out.pixels)
     assert not training & held_out
     assert len(training) > 1400  # 80% of 1,797
@@ -94,7 +94,7 @@ def test_no_digit_is_on_both_sides(seed):
 
 
 def test_stacks_depend_on_the_seed_alone_and_are_of_all_modes():
-    data, again, other = stacked(number=20_000), stacked(number=20_000), stacked(seed=1)
+    data, again, other = stacked(number=20_000), stacked(number=20_000), stacked(split_seed=1)
     assert data.training.fingerprint() == again.training.fingerprint()
     assert stacked().training.fingerprint() != other.training.fingerprint()
     assert len(data.training.labels.unique()) == 1000

@@ -253,7 +253,7 @@ def test_a_table_says_class_split_and_group_under_its_own_names(read, root, tmp_
 @pytest.mark.parametrize("seed", range(5))
 def test_what_a_group_finds_in_names_stays_on_one_side(read, root, seed):
     album(root, *(f"patient{k % 7}-{k:02d}.png" for k in range(35)))
-    data = read(group=r"(patient\d+)-", validation=0.3, seed=seed)
+    data = read(group=r"(patient\d+)-", validation=0.3, split_seed=seed)
     trained, held = (set(part.groups) for part in (data.training, data.held_out))
     assert trained | held == {f"patient{k}" for k in range(7)}
     assert not trained & held
@@ -265,7 +265,7 @@ def test_copies_of_an_image_never_lie_on_both_sides(read, root, seed):
     root.mkdir()
     for k in range(30):  # ten images, three files of each, under names that tell nothing
         picture(k % 10).save(root / f"{k}.{'png' if k % 2 else 'bmp'}")
-    data = read(validation=0.2, seed=seed)
+    data = read(validation=0.2, split_seed=seed)
     sides = [{pixels.numpy().tobytes() for pixels in part.first(99)} for part in parts(data)[:2]]
     assert not sides[0] & sides[1]
     assert len(data.held_out) == 6

@@ -37,7 +37,7 @@ class ImageData(LightningDataModule):
         resolution: Side of the images in pixels, or height and width.
         channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
         batch_size: Images of a step, over all devices.
-        seed: Seed of the split, the order and the augmentation.
+        seed: Seed of the order and the augmentation.
         validation: Share of the images that is kept from training, within 0..1, unless the data
             set says which.
         augmentation: What happens to training images, in order.
@@ -46,6 +46,8 @@ class ImageData(LightningDataModule):
             the set lies; auto keeps them if that leaves most of the memory free. The batches are
             the same.
         num_workers: Processes that fetch batches when not resident.
+        split_seed: Seed of the split. It is not the run's, so that runs of several seeds are judged
+            by the same images, which none of them has seen.
 
     Attributes:
         training: The training set, after `setup`.
@@ -72,6 +74,7 @@ class ImageData(LightningDataModule):
         limit: int | None = None,
         resident: bool | Literal["auto"] = "auto",
         num_workers: int = 0,
+        split_seed: int = 0,
     ) -> None:
         super().__init__()
         if not 0 < validation < 1:
@@ -85,7 +88,8 @@ class ImageData(LightningDataModule):
         if channels not in (1, 2, 3, 4):
             raise ValueError(f"data.channels={channels}: type 1 (grey), 2, 3 (RGB) or 4 (RGBA).")
         self.resolution, self.channels = resolution, channels
-        self.batch_size, self.seed, self.validation = batch_size, seed, validation
+        self.batch_size, self.seed = batch_size, seed
+        self.validation, self.split_seed = validation, split_seed
         self.augmentation, self.limit = augmentation, limit
         self.resident, self.num_workers = resident, num_workers
 
@@ -102,7 +106,9 @@ class ImageData(LightningDataModule):
         if hasattr(self, "training"):
             return
         images = self.read()
-        division = divide(len(images), self.validation, self.seed, images.splits, images.groups)
+        division = divide(
+            len(images), self.validation, self.split_seed, images.splits, images.groups
+        )
         if not (len(division.training) and len(division.held_out)):
             raise ValueError(
                 f"data.validation={self.validation} of {len(images)} images leaves nothing to "

@@ -110,7 +110,7 @@ class StackedDigits(ImageData):
 
     Class 100a + 10b + c is the red digit a, the green b and the blue c. The digits are divided
     first, so a held-out image holds none that is in a training image. Which digits meet is a
-    function of the seed and of the number of the image.
+    function of the split's seed and of the number of the image.
 
     Args:
         source: Where the digits are from: digits (scikit-learn's, embedded) or mnist.
@@ -155,7 +155,7 @@ class StackedDigits(ImageData):
 
     def read(self) -> Parted:
         digits = self.singles.read()
-        division = divide(len(digits), self.validation, self.seed, groups=digits.hashes())
+        division = divide(len(digits), self.validation, self.split_seed, groups=digits.hashes())
         self.taught = digits.subset(division.training)
         number = self.number if self.limit is None else min(self.limit, self.number)
         held_out = min(max(1, round(self.validation * number)), number - 1)
@@ -175,7 +175,7 @@ class StackedDigits(ImageData):
 
     def _stacked(self, singles: ArraySet, numbers: Labels) -> tuple[Pixels, Labels]:
         """The images of some numbers, and their classes."""
-        purpose = randomness.key(self.seed, "stacked digits")
+        purpose = randomness.key(self.split_seed, "stacked digits")
         u = randomness.uniform(purpose, numbers[:, None], torch.arange(3))
         drawn = (u.double() * len(singles)).long()  # [number, 3]
         pixels = singles.pixels[drawn.flatten()].reshape(-1, 3, *singles.shape[1:])

@@ -34,7 +34,7 @@ class Streaming(ImageData):
             for an S3 bucket that is open to all. Keys belong in the environment: configs are saved.
         resolution: That of the shards; auto.
         channels: That of the shards; auto.
-        options: As for ImageData, without validation, limit and resident.
+        options: As for ImageData, without validation, limit, resident and split_seed.
     """
 
     training: Shards
@@ -52,7 +52,7 @@ class Streaming(ImageData):
         channels: int | Literal["auto"] = "auto",
         **options: Any,
     ) -> None:
-        for option in ("validation", "limit", "resident"):
+        for option in ("validation", "limit", "resident", "split_seed"):
             if value := options.pop(option, None):
                 raise ValueError(
                     f"data.{option}={value}: shards are streamed as they were written. Leave it "

@@ -1,7 +1,7 @@
 """One measuring path for every generator and every folder of images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol as Contract
 from typing import runtime_checkable
@@ -24,6 +24,7 @@ PACKAGES = ("torch", "torchvision")  # that computed features depend on
 LESSON = 50_000  # images that a classifier is taught with, at most
 SHOWN, IN_A_ROW = 64, 12
 MOST_CLASSES = 40  # that get a row each
+FEWEST = 16  # images that a number can be made of
 
 
 @runtime_checkable
@@ -102,12 +103,14 @@ class Judge:
         if split not in ("training", "held_out", "test"):
             raise ValueError(f"split={split}: type training, held_out or test.")
         for option, number in (("samples", samples), ("real", real)):
-            if number < 16:
+            if number < FEWEST:
                 raise ValueError(f"{option}={number} tells nothing. Type {option}=2000 or more.")
+        if first_seed < 0:
+            raise ValueError(f"first_seed={first_seed}: type a number from 0 on.")
         self.yardstick, self.samples, self.real = yardstick, samples, real
         self.split, self.first_seed, self.cache = split, first_seed, FeatureCache(cache)
         self.classifier = Classifier(cache=cache)
-        self._benches: dict[str, Bench] = {}
+        self._benches: dict[tuple[str, ...], Bench] = {}
 
     def __call__(self, subject: Subject, data: ImageData, name: str) -> tuple[Evaluation, Exhibits]:
         """Judges images against data that are set up.
@@ -116,7 +119,21 @@ class Judge:
             subject: The images.
             data: What they were made from.
             name: What to call them.
+
+        Raises:
+            ValueError: If they are too few, or no images such as the data have.
         """
+        if len(subject) < FEWEST:
+            raise ValueError(
+                f"{name}: {len(subject)} images tell nothing. Bring {FEWEST} at least, and better "
+                "thousands."
+            )
+        drawn, real = tuple(subject.at([0]).shape[1:]), data.training.shape
+        if drawn != real:
+            raise ValueError(
+                f"{name}: its images are {_form(drawn)}, and those of the data are {_form(real)}. "
+                "Leave data.resolution and data.channels as the run has them."
+            )
         bench = self.bench(data)
         samples, labels = bench.look(subject, f"judging {name}")
         instrument = bench.network.instrument.name
@@ -156,20 +173,24 @@ class Judge:
 
     def bench(self, data: ImageData) -> Bench:
         """The real side, measured once for each set of data."""
-        fingerprint = data.training.fingerprint()
-        if fingerprint not in self._benches:
-            self._benches[fingerprint] = self._measured(data)
-        return self._benches[fingerprint]
+        parts = (data.training, data.held_out, data.test)
+        fingerprints = tuple(part.fingerprint() for part in parts)
+        if fingerprints not in self._benches:
+            self._benches[fingerprints] = self._measured(data)
+        return self._benches[fingerprints]
 
     def _measured(self, data: ImageData) -> Bench:
         parts = {"training": data.training, "held_out": data.held_out, "test": data.test}
         if len(parts[self.split]) < 2:
-            raise ValueError(f"split={self.split}: the data have no such part. Leave it out.")
+            raise ValueError(
+                f"split={self.split}: the data have no such part. Leave it out, or type "
+                "split=held_out."
+            )
         lesson = lesson_of(data)
         network = self.yardstick.fitted(lesson)
         pictures = {part: Pictures(images, self.real) for part, images in parts.items()}
         classifier: Classifies | None = None
-        if lesson.class_names:
+        if len(lesson.class_names) > 1:
             taught = network if isinstance(network, Classifies) else self.classifier.fitted(lesson)
             assert isinstance(taught, Classifies), "the classifier tells classes"
             classifier = taught
@@ -220,9 +241,17 @@ def _exhibits(
             places = (classes == number).nonzero().flatten()[:IN_A_ROW].tolist()
             if places:
                 rows[name] = subject.at(places)
+    return replace(exhibits_of(bench, subject), pairs=pairs, classes=rows)
+
+
+def exhibits_of(bench: Bench, subject: Subject) -> Exhibits:
+    """The first images, and as many real ones, of all over the reference."""
     return Exhibits(
         samples=subject.at(range(min(SHOWN, len(subject)))),
         real=bench.reference.at(spread(len(bench.reference), SHOWN).tolist()),
-        pairs=pairs,
-        classes=rows,
     )
+
+
+def _form(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height}x{width} with {channels} channel{'s' if channels > 1 else ''}"
