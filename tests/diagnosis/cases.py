@@ -78,7 +78,14 @@ LESS = (  # small enough for seconds, and looked at often
     "callbacks.dead_units.every=2000",
     *(
         f"callbacks.{name}=null"
-        for name in ("progress", "throughput", "samples", "reconstructions", "checkpoints")
+        for name in (
+            "progress",
+            "throughput",
+            "diagnosis",
+            "samples",
+            "reconstructions",
+            "checkpoints",
+        )
     ),
 )
 GAN = (
@@ -88,12 +95,6 @@ GAN = (
     "model.discriminator_optimizer.lr=1e-3",
     "model.half_life=2000",
     *LESS,
-)
-GOOD_GAN = (
-    *GAN,
-    "model.generator.width=32",
-    "model.discriminator.width=32",
-    "model.discriminator_optimizer.lr=2e-4",
 )
 VAE = ("model=vae", "model.network.width=8", "model.half_life=2000", *LESS)
 
