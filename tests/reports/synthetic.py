@@ -115,10 +115,11 @@ def pixels(n: int, channels: int = 3, side: int = 16, seed: int = 0) -> Pixels:
     return torch.from_numpy(values.astype(np.uint8))
 
 
-def exhibits(channels: int = 3, side: int = 16, **facts: Any) -> Exhibits:
+def exhibits(channels: int = 3, side: int = 16, n: int = 64, **facts: Any) -> Exhibits:
+    """As many samples as real images; other pictures have to be as many while types are checked."""
     usual: dict[str, Any] = {
-        "samples": pixels(64, channels, side),
-        "real": pixels(64, channels, side, 1),
+        "samples": pixels(n, channels, side),
+        "real": pixels(n, channels, side, 1),
     }
     return Exhibits(**usual | facts)
 

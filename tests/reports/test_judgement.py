@@ -77,7 +77,7 @@ def hostile() -> tuple[Evaluation, dict[str, Any]]:
 
 def test_a_page_runs_nothing_and_shows_names_as_they_are(tmp_path: Path) -> None:
     judged, logged = hostile()
-    shown = exhibits(classes={EVIL: pixels(3)}, pairs=pixels(24))
+    shown = exhibits(n=24, classes={EVIL: pixels(24)}, pairs=pixels(24))
     page, _ = written(Judgement(judged, shown, logged, command=EVIL), tmp_path)
     harmless(tmp_path / "report.html", page)
     assert page.text.count(EVIL) > 12
@@ -208,7 +208,7 @@ def test_reconstructions_lie_below_their_images() -> None:
 
 
 def test_a_latent_model_has_its_own_section(tmp_path: Path) -> None:
-    page, _ = written(Judgement(latent(), exhibits(reconstructions=pixels(16))), tmp_path)
+    page, _ = written(Judgement(latent(), exhibits(n=16, reconstructions=pixels(16))), tmp_path)
     assert "Negative ELBO" in page.text
     assert "The likelihood is a Bernoulli" in page.text
     assert len(page.sources()) == 3
@@ -218,7 +218,7 @@ def test_a_latent_model_has_its_own_section(tmp_path: Path) -> None:
 
 def test_pairs_of_no_audit_and_classes_of_no_samples_are_left_out(tmp_path: Path) -> None:
     judged = evaluation(originality=None, classes={"empty": {}})
-    page, _ = written(Judgement(judged, exhibits(pairs=pixels(4))), tmp_path)
+    page, _ = written(Judgement(judged, exhibits(n=4, pairs=pixels(4))), tmp_path)
     assert len(page.sources()) == 2
     assert "no sample" in page.text
 

@@ -1,5 +1,6 @@
 """What an evaluation leaves behind: numbers, and the protocol that they were made under."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -53,6 +54,11 @@ class Protocol:
     held_out: int
     data: str
     versions: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """A few letters that differ where protocols do, for names of folders."""
+        return hashlib.sha256(as_json(asdict(self)).encode()).hexdigest()[:6]
 
     def differences(self, other: "Protocol") -> list[str]:
         """In what the two differ, in words; empty if their numbers can be compared."""
@@ -127,7 +133,7 @@ def read(path: Path) -> Evaluation:
             ),
             cost={name: _float(value) for name, value in tree["cost"].items()},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is no evaluation of this version ({error}). Delete it."
         ) from error
@@ -160,8 +166,10 @@ def _originality(tree: Mapping[str, Any] | None) -> Originality | None:
     """None of its numbers may be absent, so a null was no number."""
     if not tree:
         return None
-    known = {name: _float(value) for name, value in tree.items() if not isinstance(value, list)}
-    return Originality(**{**tree, **known, "interval": tuple(map(_float, tree["interval"]))})
+    lost = {name: math.nan for name, value in tree.items() if value is None}
+    pairs = [(sample, image, _float(distance)) for sample, image, distance in tree["pairs"]]
+    interval = tuple(map(_float, tree["interval"]))
+    return Originality(**{**tree, **lost, "interval": interval, "pairs": pairs})
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -399,10 +399,9 @@ def charts_of(curves: Mapping[str, Curve]) -> list[Markup]:
 
 def spans_decades(curves: Mapping[str, Curve]) -> bool:
     """Whether curves are better seen on a logarithmic axis."""
-    values = [curve.finite.values for curve in curves.values() if len(curve.finite)]
-    if not values or min(part.min() for part in values) <= 0:
-        return False
-    return max(part.max() for part in values) > 10**DECADES * min(part.min() for part in values)
+    parts = [curve.finite.values for curve in curves.values() if len(curve.finite)]
+    least = min((float(part.min()) for part in parts), default=0.0)
+    return least > 0 and max(float(part.max()) for part in parts) > 10**DECADES * least
 
 
 def over_and_under(pixels: Pixels) -> Pixels:
