@@ -76,7 +76,7 @@ def test_oscillation(train: Train) -> None:
         "model.discriminator_optimizer.lr=3e-3",
         "model.generator_optimizer.lr=3e-3",
     )
-    assert "oscillation" in found(train(*GAN, *restless, "trainer.max_images=20000"))
+    assert "oscillation" in found(train(*GAN, *restless, "trainer.max_images=36000"))
 
 
 def test_divergence(train: Train) -> None:
