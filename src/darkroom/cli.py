@@ -98,7 +98,7 @@ def _prepare(composed: DictConfig) -> None:
 
 def _evaluate(composed: DictConfig) -> None:
     hydra_config = HydraConfig.get()
-    typed = [override.removeprefix("++") for override in hydra_config.overrides.task]
+    typed = [override.lstrip("+") for override in hydra_config.overrides.task]
     moved = [override for override in typed if override.startswith("data.")]
     if (composed.run is None) == (composed.images is None):
         raise ValueError("Type either run=<folder of a run> or images=<folder> reference=<folder>.")
@@ -109,6 +109,11 @@ def _evaluate(composed: DictConfig) -> None:
         composed.data = None
     elif composed.reference is None:
         raise ValueError(f"images={composed.images}: type reference=<folder of real images> too.")
+    else:
+        _refuse_other_data(hydra_config.runtime.choices["data"])
+        for option in ("images", "reference"):
+            if not Path(composed[option]).expanduser().exists():
+                raise ValueError(f"{option}={composed[option]} does not exist.")
     composed.run_dir = os.path.relpath(hydra_config.runtime.output_dir)
     config.check(composed)
 
@@ -118,6 +123,14 @@ def _evaluate(composed: DictConfig) -> None:
         verbs.evaluate(composed, moved)
     else:
         verbs.evaluate_folder(composed)
+
+
+def _refuse_other_data(data: str) -> None:
+    if data != "folder":
+        raise ValueError(
+            f"data={data}: folders of images are read by data=folder. Leave it out; single options "
+            "can be typed, such as data.resolution=64."
+        )
 
 
 def _compare(composed: DictConfig) -> None:

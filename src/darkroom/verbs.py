@@ -21,6 +21,7 @@ from darkroom.data.division import divide
 from darkroom.evaluation import Bounds, Judge, Pictures, Run
 from darkroom.findings import findings
 from darkroom.images import Pixels, save_png, tile, visible_scale
+from darkroom.metrics.features import Automatic, Classifier
 from darkroom.probe import Estimate, probe
 from darkroom.reports import Judgement, Preparation, SideBySide, write_table
 from darkroom.sampling import Sheet
@@ -180,8 +181,9 @@ def evaluate(composed: DictConfig, moved: list[str]) -> None:
         composed: A checked evaluate config.
         moved: Overrides of the run's data options, such as a folder that lies elsewhere now.
     """
+    judge, bounds = _judge(composed), _bounds(composed)
     run = _run(composed, composed.run, moved)
-    evaluation, exhibits = run.judged(_judge(composed), _bounds(composed))
+    evaluation, exhibits = run.judged(judge, bounds)
     _report(
         Judgement(evaluation, exhibits, run.curves, run.command),
         Path(composed.folder or run.report_folder(evaluation)),
@@ -195,6 +197,7 @@ def evaluate_folder(composed: DictConfig) -> None:
     Args:
         composed: A checked evaluate config, with the data of the reference.
     """
+    judge = _judge(composed)
     reference: Packed = config.build(composed.data)
     reference.prepare_data()
     reference.setup()
@@ -202,7 +205,7 @@ def evaluate_folder(composed: DictConfig) -> None:
     images: Packed = config.build(composed.data, root=composed.images, **shape)
     images.prepare_data()
     subject = Pictures(images.read(), composed.samples)
-    evaluation, exhibits = _judge(composed)(subject, reference, composed.images)
+    evaluation, exhibits = judge(subject, reference, composed.images)
     _report(Judgement(evaluation, exhibits), Path(composed.folder or composed.run_dir))
 
 
@@ -213,13 +216,13 @@ def compare(composed: DictConfig) -> None:
         composed: A checked compare config.
     """
     folders = [Path(run).expanduser() for run in composed.runs] or _of_sweep(composed.sweep)
-    judge, names = _judge(composed), _names(folders)
+    judge, bounds, names = _judge(composed), _bounds(composed), _names(folders)
     entries, shown, curves = [], {}, {}
     for folder, name in zip(folders, names, strict=True):
         run = _run(composed, folder)
-        found = run.found(judge)
+        found = run.found(judge, bounds)
         if found is None:
-            found = run.judged(judge, _bounds(composed))
+            found = run.judged(judge, bounds)
             judgement = Judgement(*found, run.curves, run.command)
             judgement.write(run.report_folder(found[0]))
             run.log(found[0])
@@ -234,8 +237,11 @@ def compare(composed: DictConfig) -> None:
 
 
 def _judge(composed: DictConfig) -> Judge:
+    yardstick = config.build(composed.features)
+    if isinstance(yardstick, Automatic | Classifier) and "cache" not in composed.features:
+        yardstick.cache = composed.cache
     return Judge(
-        config.build(composed.features),
+        yardstick,
         composed.samples,
         composed.real,
         composed.split,

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from darkroom.images import Pixels
+from jaxtyping import UInt8
+from torch import Tensor
+
+Shown = UInt8[Tensor, "_ channels height width"]  # of one form, and as many as there are
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class Exhibits:
         classes: Samples of each class, by its name, as a classifier sees them; often empty.
     """
 
-    samples: Pixels
-    real: Pixels
-    pairs: Pixels | None = None
-    reconstructions: Pixels | None = None
-    classes: Mapping[str, Pixels] = field(default_factory=dict)
+    samples: Shown
+    real: Shown
+    pairs: Shown | None = None
+    reconstructions: Shown | None = None
+    classes: Mapping[str, Shown] = field(default_factory=dict)

@@ -52,7 +52,7 @@ class FeatureCache:
                 kept = torch.from_numpy(np.load(path, allow_pickle=False))
                 if len(kept) == len(images):
                     return kept
-            except (OSError, ValueError):  # torn or not ours: made anew
+            except (EOFError, OSError, ValueError):  # torn or not ours: made anew
                 pass
         made = features_of(images, network, what)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,14 @@
 """One measuring path for every generator and every folder of images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol as Contract
 from typing import runtime_checkable
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from darkroom.data import ImageData
 from darkroom.data.datasets import spread
@@ -57,8 +59,8 @@ class Bench:
     training: Pictures
     held_out: Pictures
     reference: Pictures
-    features: Mapping[str, Features]
-    classes: Mapping[str, Labels]
+    features: Mapping[str, Float[Tensor, "_ features"]]
+    classes: Mapping[str, Int64[Tensor, " _"]]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -128,10 +130,10 @@ class Judge:
                 f"{name}: {len(subject)} images tell nothing. Bring {FEWEST} at least, and better "
                 "thousands."
             )
-        drawn, real = tuple(subject.at([0]).shape[1:]), data.training.shape
-        if drawn != real:
+        drawn, shape = tuple(subject.at([0]).shape[1:]), data.training.shape
+        if drawn != shape:
             raise ValueError(
-                f"{name}: its images are {_form(drawn)}, and those of the data are {_form(real)}. "
+                f"{name}: its images are {_form(drawn)}, and those of the data are {_form(shape)}. "
                 "Leave data.resolution and data.channels as the run has them."
             )
         bench = self.bench(data)
@@ -252,6 +254,6 @@ def exhibits_of(bench: Bench, subject: Subject) -> Exhibits:
     )
 
 
-def _form(shape: tuple[int, int, int]) -> str:
+def _form(shape: Sequence[int]) -> str:
     channels, height, width = shape
     return f"{height}x{width} with {channels} channel{'s' if channels > 1 else ''}"

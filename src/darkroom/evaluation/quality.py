@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from darkroom.evaluation.record import Number
 from darkroom.images import Features, Labels
@@ -30,14 +32,17 @@ STRAIGHT = 4  # times as many images as features, from where on the bias of FD f
 
 
 def quality(
-    reference: Features, held_out: Features, samples: Features, instrument: str
+    reference: Float[Tensor, "n d"],
+    held_out: Float[Tensor, "m d"],
+    samples: Float[Tensor, "s d"],
+    instrument: str,
 ) -> dict[str, Number]:
     """Every number of samples against a reference, with what unseen real images get instead.
 
     Args:
-        reference: Features of real images.
-        held_out: Of other real images, which stand in for samples: the floors.
-        samples: Of the samples.
+        reference: [n, d]. Features of real images.
+        held_out: [m, d]. Of other real images, which stand in for samples: the floors.
+        samples: [s, d]. Of the samples.
         instrument: Name of the features, which the names of the numbers carry.
     """
     numbers = _frechet(reference, held_out, samples)
@@ -54,7 +59,9 @@ def named(metric: str, instrument: str) -> str:
     return f"{metric}_{instrument}"
 
 
-def _frechet(reference: Features, held_out: Features, samples: Features) -> dict[str, Number]:
+def _frechet(
+    reference: Float[Tensor, "n d"], held_out: Float[Tensor, "m d"], samples: Float[Tensor, "s d"]
+) -> dict[str, Number]:
     """The distance at the full number of samples, and without the bias of that number.
 
     The first has a floor only where there are as many held-out images as samples. The second is
@@ -73,13 +80,15 @@ def _frechet(reference: Features, held_out: Features, samples: Features) -> dict
     return numbers
 
 
-def _kernel(reference: Features, samples: Features) -> Estimate:
+def _kernel(reference: Float[Tensor, "n d"], samples: Float[Tensor, "s d"]) -> Estimate:
     """The distance in blocks, as large as leave enough of them to tell the error from."""
     fewest = min(len(reference), len(samples))
     return kernel_distance_with_error(reference, samples, max(2, min(BLOCK, fewest // BLOCKS)))
 
 
-def _overlap(reference: Features, held_out: Features, samples: Features) -> dict[str, Number]:
+def _overlap(
+    reference: Float[Tensor, "n d"], held_out: Float[Tensor, "m d"], samples: Float[Tensor, "s d"]
+) -> dict[str, Number]:
     """Precision, recall, density and coverage, which depend on how many images are compared.
 
     So samples are taken in subsets as large as the held-out set; the mean over them is given, and
@@ -105,7 +114,9 @@ def _overlap(reference: Features, held_out: Features, samples: Features) -> dict
     return numbers
 
 
-def class_numbers(classes: Mapping[str, Labels], samples: Labels, count: int) -> dict[str, Number]:
+def class_numbers(
+    classes: Mapping[str, Int64[Tensor, " _"]], samples: Labels, count: int
+) -> dict[str, Number]:
     """Which classes there are among samples, and in which shares, as a classifier sees them.
 
     Args:
@@ -126,8 +137,8 @@ def class_numbers(classes: Mapping[str, Labels], samples: Labels, count: int) ->
 
 
 def by_class(
-    real: tuple[Features, Labels],
-    samples: tuple[Features, Labels],
+    real: tuple[Float[Tensor, "n d"], Int64[Tensor, " n"]],
+    samples: tuple[Float[Tensor, "s d"], Int64[Tensor, " s"]],
     class_names: Sequence[str],
     instrument: str,
 ) -> dict[str, dict[str, Number]]:

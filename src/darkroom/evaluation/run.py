@@ -20,8 +20,8 @@ from darkroom.diagnosis import Case, diagnose, dotted
 from darkroom.evaluation import record
 from darkroom.evaluation.cost import cost_of
 from darkroom.evaluation.exhibits import Exhibits
-from darkroom.evaluation.judge import SHOWN, Judge
-from darkroom.evaluation.latents import latent_numbers
+from darkroom.evaluation.judge import SHOWN, Judge, exhibits_of
+from darkroom.evaluation.latents import MOST_SAMPLES, latent_numbers
 from darkroom.evaluation.record import Evaluation
 from darkroom.evaluation.subject import Samples
 from darkroom.probe import training_flops
@@ -37,11 +37,22 @@ class Bounds:
 
     Attributes:
         samples: Samples of the posterior for each importance-weighted bound.
-        images: How many held-out images.
+        images: How many held-out images, at most.
+
+    Raises:
+        ValueError: If an option makes no sense.
     """
 
     samples: Sequence[int] = (1, 50)
     images: int = 1000
+
+    def __post_init__(self) -> None:
+        if not self.samples or not 1 <= min(self.samples) <= max(self.samples) <= MOST_SAMPLES:
+            raise ValueError(
+                f"importance={list(self.samples)}: type numbers of samples, such as [1,50]."
+            )
+        if self.images < 2:
+            raise ValueError(f"bounded={self.images}: type a number of images, such as 1000.")
 
 
 class Run:
@@ -89,6 +100,7 @@ class Run:
             held_out = self.data.held_out.first(bounds.images)
             network = judge.bench(self.data).network
             numbers, notes = latent_numbers(system, held_out, bounds.samples, network)
+            notes = (*notes, self._measured_on(bounds))
             evaluation = replace(evaluation, latents=numbers, notes=notes)
         if isinstance(system, Reconstructs):
             sheet = Reconstruction(REBUILT)(system, self.data.held_out.first, self.batch_size)
@@ -103,7 +115,12 @@ class Run:
         )
         return evaluation, exhibits
 
-    def found(self, judge: Judge) -> tuple[Evaluation, Exhibits] | None:
+    def _measured_on(self, bounds: Bounds) -> str:
+        """Numbers of other bounds are others, so a sentence says which these are."""
+        images, samples = min(bounds.images, len(self.data.held_out)), max(bounds.samples)
+        return f"They are means over {images:,} held-out images, with {samples} samples of each."
+
+    def found(self, judge: Judge, bounds: Bounds) -> tuple[Evaluation, Exhibits] | None:
         """What an earlier evaluation under the same protocol said of the same weights."""
         protocol = judge.protocol(self.data, judge.samples)
         for path in sorted(self.folder.glob("evaluation/*/metrics.json")):
@@ -111,17 +128,25 @@ class Run:
                 earlier = record.read(path)
             except ValueError:
                 continue
-            if earlier.checkpoint == self.checkpoint and earlier.protocol == protocol:
-                samples = Samples(self.saved.system, SHOWN, judge.first_seed, self.batch_size)
-                real = judge.bench(self.data).reference
-                return earlier, Exhibits(samples.at(range(SHOWN)), real.at(range(SHOWN)))
+            same_weights = earlier.checkpoint == self.checkpoint
+            if same_weights and earlier.protocol == protocol and self._bound(earlier, bounds):
+                number = min(SHOWN, judge.samples)
+                samples = Samples(self.saved.system, number, judge.first_seed, self.batch_size)
+                return earlier, exhibits_of(judge.bench(self.data), samples)
         return None
+
+    def _bound(self, earlier: Evaluation, bounds: Bounds) -> bool:
+        """Whether an evaluation holds these bounds; whatever has no latents needs none."""
+        if not isinstance(self.saved.system, VAE):
+            return True
+        wanted = {f"iw_bound_{k}" for k in bounds.samples}
+        return self._measured_on(bounds) in earlier.notes and wanted <= earlier.latents.keys()
 
     def report_folder(self, evaluation: Evaluation) -> Path:
         """Where the evaluation belongs: one folder for each checkpoint and protocol."""
         protocol, path = evaluation.protocol, self.saved.path
         seen = f"{path.stem}-{self.saved.images_seen:010d}"
-        name = f"{seen}-{protocol.instrument.name}-{protocol.samples}"
+        name = f"{seen}-{protocol.instrument.name}-{protocol.samples}-{protocol.digest}"
         return self.folder / "evaluation" / name
 
     def log(self, evaluation: Evaluation) -> None:
@@ -133,14 +158,18 @@ class Run:
     @property
     def overrides(self) -> dict[str, str]:
         """What was typed to start it, by option."""
-        starts = json.loads((self.folder / "run.json").read_text())
-        return dict(typed.split("=", 1) for typed in starts[0]["overrides"] if "=" in typed)
+        return dict(typed.split("=", 1) for typed in self._typed if "=" in typed)
 
     @property
     def command(self) -> str:
         """What started it."""
-        typed = [f"{option}={value}" for option, value in self.overrides.items()]
-        return shlex.join(["python", "train.py", *typed])
+        return shlex.join(["python", "train.py", *self._typed])
+
+    @property
+    def _typed(self) -> list[str]:
+        written = self.folder / "run.json"
+        starts = json.loads(written.read_text()) if written.exists() else [{"overrides": []}]
+        return list(starts[0]["overrides"])
 
     def case(self) -> Case:
         """The run as a diagnosis sees it."""
