@@ -62,7 +62,7 @@ def noisy(whole: Case, seed: int) -> Case:
     for name, each in whole.curves.items():
         room = name.partition("/")[0]
         scale = 1.0 if room == "vitals" else np.abs(each.values)
-        deviation = {"quality": 0.003, "vitals": 0.02 * scale, "validation": 0.002 * scale}
+        deviation = {"quality": 0.003, "vitals": 0.01 * scale, "validation": 0.002 * scale}
         noise = deviation.get(room, 0.05 * scale) * draw.normal(size=len(each))
         shaken[name] = Curve(each.images, each.values + (0 if "finite" in name else noise))
     return Case(shaken, whole.options, whole.training_images, whole.parameters)

@@ -6,7 +6,7 @@ import numpy as np
 
 from darkroom.curves import Curve
 from darkroom.diagnosis.finding import Case, Finding
-from darkroom.diagnosis.progress import progress
+from darkroom.diagnosis.progress import RESOLUTION, progress
 from darkroom.diagnosis.remedies import (
     GENERATOR_WIDTHS,
     LEARNING_RATES,
@@ -154,21 +154,22 @@ def too_few_images(case: Case) -> Finding | None:
 def undertraining(case: Case) -> Finding | None:
     """The run ended while it was still getting better.
 
-    Looks at the last third: the quality has gained a fifth over the third before, beyond its noise;
-    or the bound of held-out images two hundredths of all that the loss has gained.
+    Looks at the last third: the quality has gained a fifth over the third before, beyond its noise,
+    and can be told from a perfect one; or the bound of held-out images two hundredths of all that
+    the loss has gained.
     """
     shown = {}
     course = progress(case)
-    if course is not None and course.gain > STILL_GAINING and _ends_finite(case, course.name):
+    if course is not None and course.gain > STILL_GAINING and course.level > RESOLUTION:
         shown[course.name] = str(course)
     bound = case.curve(BOUND, 6)
     loss = case.curve("loss/vae", 20)
-    if bound is not None and loss is not None and _ends_finite(case, BOUND):
+    if bound is not None and loss is not None:
         before, now = bound.head(2 / 3).tail(1 / 2).level(), bound.tail(1 / 3).level()
         learned = float(loss.values[0]) - loss.tail(1 / 3).level()
         if before - now > max(STILL_LEARNING * learned, 2 * bound.noise()) > 0:
             shown[BOUND] = f"{BOUND} went from {before:.4g} to {now:.4g} in the last third"
-    if not shown:
+    if not shown or not all(_ends_finite(case, name) for name in shown):
         return None
     return Finding(
         "undertraining",
