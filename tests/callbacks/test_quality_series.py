@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from darkroom import checkpoint, verbs
 from darkroom.callbacks import Checkpoints, Quality
@@ -77,5 +78,5 @@ def test_a_sweep_follows_the_features_that_are_named(run, tmp_path, monkeypatch)
     callbacks = (Quality(16, n=8, features=Taught()),)
     finished = run("gan", images=32, callbacks=callbacks)
     monkeypatch.setattr(Trainer, "loggers", [])
-    returned = verbs._finish(finished.trainer, tmp_path, {})
+    returned = verbs._finish(finished.trainer, tmp_path, OmegaConf.create({}))
     assert returned == float(finished.trainer.callback_metrics["quality/kid_brightness"])

@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="override"
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -64,16 +65,20 @@ class Finite(Callback):
         self.batch, self.clock = batch, system.images_seen
 
     def on_before_backward(self, trainer: Trainer, system: System, loss: Tensor) -> None:
-        is_broken = ~torch.isfinite(loss.detach()).all()
+        if loss.device.type in FREE:
+            self._decide(trainer, system, not math.isfinite(loss.item()))
+            return
+        is_broken = ~torch.isfinite(loss.detach())
         self.is_broken = is_broken if self.is_broken is None else self.is_broken | is_broken
         stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set dynamically
-        is_logged = trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0
-        if loss.device.type in FREE or is_logged:
+        if trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0:
             self._look(trainer, system)
 
     def on_train_batch_end(
         self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
+        if self.is_broken is None:  # all have been looked at
+            return
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # likewise
         others = [other for other in callbacks if isinstance(other, EveryImages)]
         if any(other.is_due(trainer, system) for other in others):
@@ -81,6 +86,9 @@ class Finite(Callback):
 
     def _look(self, trainer: Trainer, system: System) -> None:
         is_broken, self.is_broken = bool(self.is_broken), None
+        self._decide(trainer, system, is_broken)
+
+    def _decide(self, trainer: Trainer, system: System, is_broken: bool) -> None:
         if not trainer.strategy.reduce_boolean_decision(is_broken, all=False):
             return
         system.images_seen = self.clock  # the noise of this step once more
