@@ -54,6 +54,7 @@ CHOICES = [
         "sample": ("draw",),
         "prepare": ("to",),
         "evaluate": ("features", "protocol"),
+        "compare": ("features", "protocol"),
     }.items()
     for group in groups
     for option in options(group)
@@ -71,6 +72,7 @@ def test_a_choice_composes_without_problems(verb: str, group: str, option: str) 
         "sample": ["run=outputs/any"],
         "prepare": ["data.root=any"],
         "evaluate": ["reference=any"],
+        "compare": ["sweep=any"],
     }.get(verb, [])
     assert config.problems(choose(verb, f"{group}={option}", *needed)) == []
 

@@ -283,3 +283,34 @@ def test_what_a_constructor_refuses_arrives_as_it_was_said(overrides: list[str],
 def test_a_text_that_is_no_train_config_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="The config cannot be read"):
         config.parse(text)
+
+
+def test_data_are_optional_where_a_run_brings_its_own() -> None:
+    tree = composed("evaluate", "run=outputs/any")
+    tree.data = None
+    assert config.problems(tree) == []
+    train = composed("train")
+    train.data = None
+    assert config.problems(train) == ["data has to be an object with a _target_, not None."]
+
+
+def test_how_folders_are_read_for_judging_is_checked_like_any_data() -> None:
+    typed = ("images=made", "reference=real")
+    tree = composed("evaluate", *typed)
+    assert tree.data.root == "real"
+    assert config.problems(tree) == []
+    wrong = composed("evaluate", *typed, "data.resolutoin=32", "features.cahce=x")
+    assert config.problems(wrong) == [
+        "features takes no 'cahce'. Did you mean 'cache'?",
+        "data takes no 'resolutoin'. Did you mean 'resolution'?",
+    ]
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "compare"])
+def test_a_protocol_is_taken_and_what_is_typed_beside_it_wins(verb: str) -> None:
+    typed = ("reference=any",) if verb == "evaluate" else ()
+    plain, quick = composed(verb, *typed), composed(verb, *typed, "protocol=quick", "real=50")
+    assert quick.samples < plain.samples
+    assert (quick.real, quick.bounded) == (50, 200)
+    published = composed(verb, *typed, "protocol=published", "features=lite0")
+    assert published.features._target_.endswith("Lite0")

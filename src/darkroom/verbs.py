@@ -215,8 +215,10 @@ def compare(composed: DictConfig) -> None:
     Args:
         composed: A checked compare config.
     """
-    folders = [Path(run).expanduser() for run in composed.runs] or _of_sweep(composed.sweep)
+    folders = [Path(run).expanduser() for run in composed.runs] or _of_sweep(composed)
     judge, bounds, names = _judge(composed), _bounds(composed), _names(folders)
+    for folder in folders:  # the evaluation of the others may take long
+        checkpoint.find(folder, composed.checkpoint)
     entries, shown, curves = [], {}, {}
     for folder, name in zip(folders, names, strict=True):
         run = _run(composed, folder)
@@ -265,16 +267,31 @@ def _report(judgement: Judgement, folder: Path) -> None:
     print(f"report  {folder / 'report.html'}")
 
 
-def _of_sweep(sweep: str) -> list[Path]:
-    runs = sorted(path.parent for path in Path(sweep).expanduser().glob("*/config.yaml"))
+def _of_sweep(composed: DictConfig) -> list[Path]:
+    """The runs of a sweep; one that has failed before its first checkpoint is left out."""
+    sweep = Path(composed.sweep).expanduser()
+    runs = []
+    for run in sorted(path.parent for path in sweep.glob("*/config.yaml")):
+        try:
+            checkpoint.find(run, composed.checkpoint)
+            runs.append(run)
+        except ValueError as error:
+            print(f"left out: {error}")
     if not runs:
-        raise ValueError(f"sweep={sweep}: no runs are in it. `ls outputs/*` lists the sweeps.")
+        raise ValueError(
+            f"sweep={composed.sweep}: no runs are in it. `ls outputs/*` lists the sweeps."
+        )
     return runs
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
     """The folders' last parts, or whole paths where these do not tell them apart."""
-    names = [folder.resolve().name for folder in folders]
+    paths = [folder.resolve() for folder in folders]
+    twice = [str(folder) for folder, path in zip(folders, paths, strict=True)
+             if paths.count(path) > 1]  # fmt: skip
+    if twice:
+        raise ValueError(f"runs: {twice[0]} is given twice. Name each run once.")
+    names = [path.name for path in paths]
     return names if len({*names}) == len(names) else [str(folder) for folder in folders]
 
 

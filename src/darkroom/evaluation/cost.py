@@ -34,6 +34,7 @@ def cost_of(
         `sampling_images_per_second` on this machine; and `stability`, the spread of the quality
         over the last third of the run relative to its median, where lower is steadier.
     """
+    curves = {name: curve.finite for name, curve in curves.items() if len(curve.finite)}
     costs: dict[str, float] = {"training_images": float(system.images_seen)}
     logged = {
         "training_seconds": "throughput/seconds",
