@@ -72,7 +72,7 @@ def test_what_samples_lack_lowers_recall_and_coverage_and_not_precision() -> Non
     )
     assert typical["precision_x"].value > honest["precision_x"].value
     for name in ("recall_x", "coverage_x"):
-        assert typical[name].value < honest[name].value - 0.2, name
+        assert typical[name].value < 0.8 * honest[name].value, name
 
 
 def test_the_distance_has_a_floor_only_where_as_many_images_are_held_out() -> None:

@@ -1,15 +1,17 @@
 """Quality, diversity and classes: samples against real images, in the features of one network."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from statistics import mean, pvariance, stdev
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from darkroom.evaluation.record import Number
-from darkroom.images import Features, Labels
+from darkroom.images import Labels
 from darkroom.metrics import (
     Estimate,
     Manifold,
@@ -25,7 +27,8 @@ from darkroom.metrics import (
 )
 
 BLOCK, BLOCKS = 1000, 10  # images in a block of the kernel distance at most, and blocks at least
-SUBSETS = 10  # of samples at most, for what depends on their number
+SUBSETS = 5  # of samples, for what depends on their number
+GROUPS = 20  # of samples, each of which is left out once
 NEIGHBOURS, DENSITY_NEIGHBOURS = 3, 5
 FEWEST = 30  # images of a class that its numbers need
 STRAIGHT = 4  # times as many images as features, from where on the bias of FD falls as 1 / number
@@ -91,26 +94,27 @@ def _overlap(
 ) -> dict[str, Number]:
     """Precision, recall, density and coverage, which depend on how many images are compared.
 
-    So samples are taken in subsets as large as the held-out set; the mean over them is given, and
-    its standard error.
+    So samples are taken in subsets, and held-out images in subsets of the same size; the means over
+    them are given, and the standard error of the samples'.
     """
-    size = min(len(held_out), len(samples))
+    size = min(len(held_out), max(len(samples) // SUBSETS, min(len(samples), FEWEST)))
     if min(size, len(reference)) <= DENSITY_NEIGHBOURS:
         return {}
     real = Manifold(reference, DENSITY_NEIGHBOURS)
 
-    def shares(features: Features) -> dict[str, float]:
-        fake = Manifold(features, NEIGHBOURS)
-        return asdict(overlap(real, fake, NEIGHBOURS, DENSITY_NEIGHBOURS))
+    def shares(features: Float[Tensor, "_ d"]) -> list[dict[str, float]]:
+        """Those of each subset."""
+        parts = [part for part in features.split(size)[:SUBSETS] if len(part) == size]
+        fakes = [Manifold(part, NEIGHBOURS) for part in parts]
+        return [asdict(overlap(real, fake, NEIGHBOURS, DENSITY_NEIGHBOURS)) for fake in fakes]
 
-    floors = shares(held_out[:size])
-    subsets = [shares(part) for part in samples.split(size)[:SUBSETS] if len(part) == size]
+    ours, theirs = shares(samples), shares(held_out)
     numbers = {}
-    for name, floor in floors.items():
-        values = torch.tensor([subset[name] for subset in subsets], dtype=torch.float64)
-        several = len(values) > 1
-        error = float(values.std()) / math.sqrt(len(values)) if several else None
-        numbers[name] = Number(float(values.mean()), "higher", error, floor)
+    for name in ours[0]:
+        values = [subset[name] for subset in ours]
+        error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+        floor = mean(subset[name] for subset in theirs)
+        numbers[name] = Number(mean(values), "higher", error, floor)
     return numbers
 
 
@@ -126,14 +130,27 @@ def class_numbers(
     """
     real, held_out = classes["reference"], classes["held_out"]
     measures = {"class_kl": reverse_kl, "class_tv": class_distance}
-    numbers = {
-        name: Number(measure(real, samples, count), "lower", None, measure(real, held_out, count))
-        for name, measure in measures.items()
-    }
+    numbers = {}
+    for name, measure in measures.items():
+        error = _jackknife(partial(measure, real, classes=count), samples)
+        floor = measure(real, held_out, count)
+        numbers[name] = Number(measure(real, samples, count), "lower", error, floor)
     reached = classes_reached(samples, count)
     floor = classes_reached(real, count)
     numbers["classes_reached"] = Number(reached, "higher", None, floor)
     return {named(metric, "classifier"): number for metric, number in numbers.items()}
+
+
+def _jackknife(measure: Callable[[Labels], float], samples: Labels) -> float | None:
+    """The standard error of what depends on samples smoothly; None for a handful.
+
+    Source: Quenouille 1956; of `GROUPS` groups, each left out once.
+    """
+    if len(samples) < 2 * GROUPS:
+        return None
+    group = torch.arange(len(samples)) % GROUPS
+    without = [measure(samples[group != left_out]) for left_out in range(GROUPS)]
+    return math.sqrt((GROUPS - 1) * pvariance(without))
 
 
 def by_class(
