@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,6 +38,22 @@ class Row:
     ratio: float | None = None
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """Numbers of several things in several respects.
+
+    Attributes:
+        columns: The respects.
+        rows: The numbers of each thing, in the order of the columns; None where there is none.
+    """
+
+    columns: Sequence[str]
+    rows: Mapping[str, Sequence[float | None]]
+
+
+Table = list[Row] | Matrix
+
+
 def paired(subjects: Mapping[str, Callable[[], float]], unit: str, rounds: int = 5) -> list[Row]:
     """Measures several things in turn, round after round, so that all meet the same disturbances.
 
@@ -59,12 +75,12 @@ def paired(subjects: Mapping[str, Callable[[], float]], unit: str, rounds: int =
     return rows
 
 
-def write(name: str, tables: Mapping[str, list[Row]], remarks: str) -> Path:
+def write(name: str, tables: Mapping[str, Table], remarks: str) -> Path:
     """Writes one result as Markdown and as JSON.
 
     Args:
         name: Of the benchmark.
-        tables: Rows by the title of their table.
+        tables: Tables by their titles.
         remarks: What a reader has to know.
     """
     machine, now = hardware(), datetime.now(UTC)
@@ -73,22 +89,30 @@ def write(name: str, tables: Mapping[str, list[Row]], remarks: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "torchvision", "pillow", "numpy"))
     lines = [f"# {name}", "", f"{machine}, {now:%Y-%m-%d}; {versions}. {remarks}", ""]
-    for title, rows in tables.items():
-        lines += [
-            f"## {title}",
-            "",
-            "| | median | lowest to highest | ratio |",
-            "|---|---|---|---|",
-        ]
-        for row in rows:
-            ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-            span = f"{row.low:,.4g} to {row.high:,.4g}"
-            lines.append(f"| {row.name} | {row.value:,.4g} {row.unit} | {span} | {ratio} |")
-        lines.append("")
+    for title, table in tables.items():
+        lines += [f"## {title}", "", *_markdown(table), ""]
     path.write_text("\n".join(lines))
-    content = {title: [asdict(row) for row in rows] for title, rows in tables.items()}
+    content = {
+        title: asdict(table) if isinstance(table, Matrix) else [asdict(row) for row in table]
+        for title, table in tables.items()
+    }
     path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n")
     return path
+
+
+def _markdown(table: Table) -> list[str]:
+    if isinstance(table, Matrix):
+        lines = [f"| | {' | '.join(table.columns)} |", "|---" * (len(table.columns) + 1) + "|"]
+        for name, numbers in table.rows.items():
+            cells = ["" if number is None else f"{number:,.3g}" for number in numbers]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        return lines
+    lines = ["| | median | lowest to highest | ratio |", "|---|---|---|---|"]
+    for row in table:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        span = f"{row.low:,.4g} to {row.high:,.4g}"
+        lines.append(f"| {row.name} | {row.value:,.4g} {row.unit} | {span} | {ratio} |")
+    return lines
 
 
 def hardware() -> str:
