@@ -289,9 +289,8 @@ def test_data_are_optional_where_a_run_brings_its_own() -> None:
     tree = composed("evaluate", "run=outputs/any")
     tree.data = None
     assert config.problems(tree) == []
-    train = composed("train")
-    train.data = None
-    assert config.problems(train) == ["data has to be an object with a _target_, not None."]
+    tree.features = None
+    assert config.problems(tree) == ["features has to be an object with a _target_, not None."]
 
 
 def test_how_folders_are_read_for_judging_is_checked_like_any_data() -> None:
