@@ -98,6 +98,14 @@ def test_a_copycat_is_found_among_natural_doubles():
     assert found.verdict.startswith("It copies")
 
 
+def test_even_where_nothing_is_close_nobody_promises_that_there_is_no_copy():
+    training, held_out, _ = with_doubles(digits(0), 0.4, 0)
+    found = audit(training, held_out, 16 * noise(800, 64))
+    assert found.interval == (0, 0)
+    assert found.verdict.startswith("No sign of copying")
+    assert found.verdict.endswith("; fewer than 1% copies would go unnoticed.")
+
+
 def test_exact_doubles_have_no_distance_and_are_no_copies():
     training, held_out, fresh = digits(0)
     held_out, fresh = (torch.cat([training[:60], some]) for some in (held_out, fresh))

@@ -311,9 +311,11 @@ def _verdict(
             f"(C_T {c_t:.1f}). Blurred or typical images are, and so are altered copies: look at "
             "the pairs."
         )
+    # where much is expected and nothing found, the interval can end at 0, which promises too much
+    unnoticed = f"up to {_percent(high)}" if high >= 0.0005 else "fewer than 1%"
     return (
         "No sign of copying: no more samples are close to a training image than held-out images "
-        f"are ({_percent(expected)}); up to {_percent(high)} copies would go unnoticed."
+        f"are ({_percent(expected)}); {unnoticed} copies would go unnoticed."
     )
 
 
