@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "evaluation",
     "evaluation.run": "data diagnosis curves sampling systems checkpoint config probe evaluation "
     "omegaconf",
-    "comparison": "evaluation images",
+    "comparison": "evaluation comparison",
     "sampling": "images randomness",
     "intake": "intake",
     "data": "images randomness augmentation intake data",

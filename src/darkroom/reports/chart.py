@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from markupsafe import Markup
 
-from darkroom.comparison import counted, rounded, shown
 from darkroom.curves import Curve
 from darkroom.evaluation.record import Number
+from darkroom.evaluation.wording import counted, rounded, shown
 
 COLOURS = 8  # that page.css has, `.s0` to `.s7`
 TICKS = 6  # on an axis, or one more

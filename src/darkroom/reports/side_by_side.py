@@ -7,30 +7,26 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from darkroom.comparison import (
-    ASPECTS,
-    COSTS,
-    FAMILIES,
-    Comparison,
-    Entry,
-    Ranking,
-    by_protocol,
-    family_of,
-    label_of,
-    listed,
-    rounded,
-    shown,
-)
+from darkroom.comparison import Comparison, Entry, Ranking, by_protocol, numbers_of, varied
 from darkroom.curves import Curve
 from darkroom.evaluation.exhibits import Exhibits
 from darkroom.evaluation.record import Number, as_json
-from darkroom.reports import chart, page
-from darkroom.reports.judgement import (
-    SEVERITY,
+from darkroom.evaluation.wording import (
+    COSTS,
+    FAMILIES,
+    family_of,
+    interval,
+    label_of,
+    listed,
     percent,
-    protocol_facts,
-    spans_decades,
+    reading_order,
+    rounded,
+    shown,
 )
+from darkroom.reports import chart, page
+from darkroom.reports.judgement import SEVERITY
+from darkroom.reports.logged import spans_decades
+from darkroom.reports.tables import protocol_facts
 
 MANY = 4  # runs from which on grids are small
 GRID, COMPACT = (64, 8, 128), (16, 4, 48)  # samples, in a row, pixels of a side
@@ -179,15 +175,10 @@ class SideBySide:
     def _columns(self) -> dict[str, dict[str, str]]:
         """What the table of results shows, of every run that has it."""
         compared = self.comparison
-        columns = {
-            label_of(name): {run: shown(number) for run, number in compared.numbers(name).items()}
-            for aspect in ASPECTS
-            if (name := compared.main.get(aspect)) is not None
-        }
+        columns = {label_of(name): self._shown(name) for name in compared.main.values()}
         audits = {e.name: e.evaluation.originality for e in compared.entries}
         columns["Copied"] = {
-            run: f"{percent(audit.copied)} ({percent(audit.interval[0])} to "
-            f"{percent(audit.interval[1])})"
+            run: f"{percent(audit.copied)} ({interval(*audit.interval)})"
             for run, audit in audits.items()
             if audit is not None
         }
@@ -206,17 +197,21 @@ class SideBySide:
 
     def _varied(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
         """The options that differ and what came of it, as columns; their values for each run."""
-        varied = dict(self.comparison.varied)
-        if not varied:
+        columns = varied(self.comparison.entries)
+        if not columns:
             return [], []
         quality = self.comparison.main.get("quality")
         if quality is not None:
-            numbers = self.comparison.numbers(quality)
-            varied[label_of(quality)] = {run: shown(number) for run, number in numbers.items()}
-        return list(varied), [
-            (run, [values.get(run, "") for values in varied.values()])
+            columns[label_of(quality)] = self._shown(quality)
+        return list(columns), [
+            (run, [values.get(run, "") for values in columns.values()])
             for run in self.comparison.order
         ]
+
+    def _shown(self, name: str) -> dict[str, str]:
+        """One number of every run that has it, for people."""
+        numbers = numbers_of(self.comparison.entries, name)
+        return {run: shown(number) for run, number in numbers.items()}
 
     def _real(self) -> str:
         exhibits = [self.exhibits[run] for run in self.comparison.order if run in self.exhibits]
@@ -236,16 +231,10 @@ class SideBySide:
 
     def _numbers(self) -> list[Measured]:
         rankings = self.comparison.rankings
-        families = list(FAMILIES)
-
-        def place(name: str) -> int:
-            family = family_of(name)
-            return families.index(family) if family in FAMILIES else len(families)
-
-        return [self._measured(rankings[name]) for name in sorted(rankings, key=place)]
+        return [self._measured(rankings[name]) for name in sorted(rankings, key=reading_order)]
 
     def _measured(self, ranking: Ranking) -> Measured:
-        numbers = self.comparison.numbers(ranking.name)
+        numbers = numbers_of(self.comparison.entries, ranking.name)
         finite = [number for number in numbers.values() if math.isfinite(number.value)]
         axis = chart.whisker_axis(finite)
         rows = []
@@ -284,7 +273,7 @@ class SideBySide:
 
     def _originality(self) -> list[tuple[str, str, str]]:
         return [
-            (run, audit.verdict, f"{percent(audit.interval[0])} to {percent(audit.interval[1])}")
+            (run, audit.verdict, interval(*audit.interval))
             for run in self.comparison.order
             if (audit := self.comparison.by_name[run].evaluation.originality) is not None
         ]
