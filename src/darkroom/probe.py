@@ -74,7 +74,8 @@ def training_flops(composed: DictConfig, data: ImageData) -> float:
         composed: A checked train config whose data are settled.
         data: Its data, set up.
     """
-    system: System = config.build(composed.model)
+    with randomness.initialisation(composed.seed):
+        system: System = config.build(composed.model)
     plain = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true"}
     one_step = {"max_images": 1, "compile": False, "logger": False, "callbacks": []}
     trainer: Trainer = config.build(composed.trainer, **plain, **one_step)
