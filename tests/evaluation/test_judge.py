@@ -128,11 +128,11 @@ def test_the_protocol_says_how_it_was_measured(verdicts, data: Digits, judge: Ju
     protocol = verdicts["honest"][0].protocol
     assert protocol.instrument == Thumbnail().instrument
     assert protocol.samples == len(data.test)
-    assert (protocol.first_seed, protocol.split) == (0, "training")
+    assert (protocol.first_seed, protocol.split) == (None, "training")
     assert (protocol.reference, protocol.held_out) == (len(data.training), len(data.held_out))
     assert protocol.data == data.training.fingerprint()
     assert protocol.versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert protocol == judge.protocol(data, len(data.test))
+    assert protocol == judge.protocol(data, len(data.test), None)
 
 
 def test_what_is_judged_without_a_run_says_nothing_of_one(verdicts) -> None:
@@ -168,7 +168,7 @@ def test_the_same_training_images_with_other_held_out_ones_are_other_data(
 ) -> None:
     other = digits()
     other.training, other.held_out, other.test = data.training, data.test, data.held_out
-    protocols = [judge.protocol(each, 400) for each in (data, other)]
+    protocols = [judge.protocol(each, 400, 0) for each in (data, other)]
     assert judge.bench(data) is not judge.bench(other)
     assert judge.bench(data) is judge.bench(data)
     assert {protocol.data for protocol in protocols} == {data.training.fingerprint()}

@@ -1,7 +1,5 @@
 """What a run keeps of its weights."""
 
-# mypy: disable-error-code="override"
-
 import math
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What happens again and again, by the clock of the images seen."""
 
-# mypy: disable-error-code="override"
-
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback

@@ -1,7 +1,5 @@
 """What stops a run whose numbers have become infinite or no numbers at all."""
 
-# mypy: disable-error-code="override"
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """How hard the losses pull."""
 
-# mypy: disable-error-code="override"
-
 from typing import Any
 
 import torch

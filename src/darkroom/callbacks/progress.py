@@ -1,7 +1,5 @@
 """How far the training is, on the terminal."""
 
-# mypy: disable-error-code="override"
-
 import sys
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How good the samples are, while there is still time to do something about it."""
 
-# mypy: disable-error-code="override"
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """How fast the training is, how long it took, and how much memory it needs."""
 
-# mypy: disable-error-code="override"
-
 import sys
 import time
 from typing import Any

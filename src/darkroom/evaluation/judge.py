@@ -152,20 +152,20 @@ class Judge:
             subject=name,
             images_seen=None,
             checkpoint="",
-            protocol=self.protocol(data, len(subject)),
+            protocol=self.protocol(data, len(subject), subject.first_seed),
             numbers=numbers,
             classes=classes,
             originality=originality,
         )
         return evaluation, _exhibits(bench, subject, originality, labels)
 
-    def protocol(self, data: ImageData, samples: int) -> Protocol:
+    def protocol(self, data: ImageData, samples: int, first_seed: int | None) -> Protocol:
         """What numbers made here would carry."""
         bench = self.bench(data)
         return Protocol(
             instrument=bench.network.instrument,
             samples=samples,
-            first_seed=self.first_seed,
+            first_seed=first_seed,
             split=self.split,
             reference=len(bench.reference),
             held_out=len(bench.held_out),

@@ -38,7 +38,7 @@ class Protocol:
     Attributes:
         instrument: The features.
         samples: How many samples were judged.
-        first_seed: Their first seed; 0 where a folder was judged.
+        first_seed: Their first seed; None where a folder was judged.
         split: The part of the data that they were compared with: training, held_out or test.
         reference: How many real images of that part.
         held_out: How many images stood in for the samples, for the floors.
@@ -48,7 +48,7 @@ class Protocol:
 
     instrument: Instrument
     samples: int
-    first_seed: int
+    first_seed: int | None
     split: str
     reference: int
     held_out: int

@@ -122,7 +122,7 @@ class Run:
 
     def found(self, judge: Judge, bounds: Bounds) -> tuple[Evaluation, Exhibits] | None:
         """What an earlier evaluation under the same protocol said of the same weights."""
-        protocol = judge.protocol(self.data, judge.samples)
+        protocol = judge.protocol(self.data, judge.samples, judge.first_seed)
         for path in sorted(self.folder.glob("evaluation/*/metrics.json")):
             try:
                 earlier = record.read(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 
@@ -15,7 +15,14 @@ CHUNK = 256
 
 @runtime_checkable
 class Subject(Protocol):
-    """Images that come in order and can be asked for again."""
+    """Images that come in order and can be asked for again.
+
+    Attributes:
+        first_seed: The seed of the first one; None where they have none.
+    """
+
+    @property
+    def first_seed(self) -> int | None: ...
 
     def __len__(self) -> int: ...
 
@@ -66,6 +73,7 @@ class Pictures:
 
     images: ImageSet
     most: int | None = None
+    first_seed: ClassVar[None] = None
 
     def __len__(self) -> int:
         return len(spread(len(self.images), self.most))

@@ -115,12 +115,13 @@ def audited(judged: Evaluation) -> list[tuple[str, str]]:
 def protocol_facts(protocol: Protocol) -> list[tuple[str, str]]:
     """How numbers were made, in full."""
     instrument = protocol.instrument
-    seeds = f"seeds {protocol.first_seed} to {protocol.first_seed + protocol.samples - 1}"
+    first = protocol.first_seed
+    seeds = "" if first is None else f", seeds {first} to {first + protocol.samples - 1}"
     return [
         ("Features", instrument.name),
         ("Weights of the features", instrument.weights or "none"),
         ("Form", instrument.form),
-        ("Samples", f"{protocol.samples:,}, {seeds}"),
+        ("Samples", f"{protocol.samples:,}{seeds}"),
         ("Compared with", f"{protocol.reference:,} images ({protocol.split.replace('_', '-')})"),
         ("Floors", f"{protocol.held_out:,} held-out images in the samples' place"),
         ("Data", protocol.data),
