@@ -18,6 +18,7 @@ smoke: $(READY)  ## go once through every part of a run, resuming included, in s
 	$(BIN)/python train.py experiment=smoke hydra.run.dir=$(RUN)
 	$(BIN)/python train.py resume=$(RUN) trainer.max_images=128
 	$(BIN)/python sample.py run=$(RUN)
+	$(BIN)/python evaluate.py run=$(RUN) protocol=quick features=thumbnail
 
 test: $(READY)  ## the fast tests
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -34,8 +35,10 @@ format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## measure the data path; results go to benchmarks/results
+bench: $(READY)  ## measure the data path, the observers and the metrics; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.observers
+	$(BIN)/python -m benchmarks.sensitivity
 
 board: $(READY)  ## TensorBoard on all runs
 	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=100

@@ -184,6 +184,13 @@ def test_a_remedy_can_be_copied_as_a_command(tmp_path: Path) -> None:
     assert "python train.py a=1 'data.root=my images'   # why" in judgement.text()
 
 
+def test_a_remedy_replaces_what_was_typed() -> None:
+    odd = replace(FINDING, remedies={"trainer.max_images=9": "why"})
+    typed = "python train.py trainer.max_images=5 a=1"
+    text = Judgement(evaluation(findings=(odd,)), exhibits(), command=typed).text()
+    assert "python train.py a=1 trainer.max_images=9   # why" in text
+
+
 def test_a_finding_shows_its_curves(tmp_path: Path) -> None:
     without, _ = written(Judgement(evaluation(), exhibits(), curves()), tmp_path)
     with_it, _ = written(Judgement(evaluation(findings=(FINDING,)), exhibits(), curves()), tmp_path)

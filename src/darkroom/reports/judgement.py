@@ -111,11 +111,14 @@ class Judgement:
         return answers(self.evaluation, diagnosed=bool(self.curves))
 
     def _remedies(self, finding: Finding) -> list[tuple[str, str]]:
-        """Commands to copy, each with its reason."""
-        return [
-            (f"{self.command} {shlex.quote(override)}", reason)
-            for override, reason in finding.remedies.items()
-        ]
+        """Commands to copy, each with its reason; an option stands in them once."""
+        commands = []
+        for override, reason in finding.remedies.items():
+            option = override.partition("=")[0]
+            typed = shlex.split(self.command)
+            kept = [word for word in typed if word.partition("=")[0] != option]
+            commands.append((shlex.join([*kept, override]), reason))
+        return commands
 
     def _charts_of(self, finding: Finding) -> list[Markup]:
         return charts_of({n: self.curves[n] for n in finding.curves if n in self.curves})
