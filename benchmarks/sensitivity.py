@@ -43,7 +43,7 @@ REMARKS = (
 def sets() -> dict[str, ImageData]:
     """The embedded digits, and Fashion-MNIST where it is at hand."""
     found: dict[str, ImageData] = {"Digits 16x16": Digits(16, 1, validation=0.5)}
-    clothes = FashionMNIST(resolution=28, channels=1)
+    clothes = FashionMNIST(resolution=28, channels=1, validation=0.2, limit=10 * IMAGES)
     try:
         clothes.setup()
         found["Fashion-MNIST 28x28"] = clothes

@@ -122,6 +122,7 @@ class Judging:
         features: What turns images into features.
         samples: How many images of a generator are judged.
         real: With how many real images they are compared at most.
+        searched: Among how many training images copies are looked for at most.
         split: With which part of the data: training, held_out or test.
         first_seed: The seed of the first sample.
         importance: Samples of the posterior for each importance-weighted bound of a latent model.
@@ -136,6 +137,7 @@ class Judging:
     features: Any = MISSING
     samples: int = 10_000
     real: int = 20_000
+    searched: int = 100_000
     split: str = "training"
     first_seed: int = 0
     importance: list[int] = field(default_factory=lambda: [1, 50])

@@ -246,6 +246,7 @@ def _judge(composed: DictConfig) -> Judge:
         yardstick,
         composed.samples,
         composed.real,
+        composed.searched,
         composed.split,
         composed.first_seed,
         composed.cache,

@@ -87,6 +87,8 @@ def test_other_images_and_other_networks_have_files_of_their_own(tmp_path: Path)
 
 def test_features_do_not_depend_on_how_images_come_together() -> None:
     class InThrees:
+        first_seed = None
+
         def __len__(self) -> int:
             return len(SOME)
 

@@ -19,11 +19,13 @@ PROTOCOL = Protocol(
     first_seed=0,
     split="training",
     reference=90,
+    searched=90,
     held_out=10,
     data="abc",
     versions={"torch": "2.0", "torchvision": "0.1"},
 )
 ORIGINALITY = Originality(
+    features="lite0",
     samples=100,
     accused=0.02,
     expected=0.01,

@@ -21,6 +21,7 @@ PROTOCOL: dict[str, Any] = {
     "first_seed": 0,
     "split": "training",
     "reference": 4000,
+    "searched": 4000,
     "held_out": 1000,
     "data": "feed",
     "versions": {"torch": "2.15.0"},
@@ -55,6 +56,7 @@ def protocol(**facts: Any) -> Protocol:
 
 def originality(copied: float = 0.0, low: float = 0.0, high: float = 0.01) -> Originality:
     return Originality(
+        features="lite0",
         samples=2000,
         accused=copied + 0.01,
         expected=0.01,

@@ -101,6 +101,7 @@ def _mend(entry: Entry, mine: Protocol, standard: Protocol) -> str:
         "features": (mine.instrument.name, standard.instrument.name),
         "samples": (mine.samples, standard.samples),
         "real": (max(mine.reference, mine.held_out), max(standard.reference, standard.held_out)),
+        "searched": (mine.searched, standard.searched),
         "first_seed": (mine.first_seed, standard.first_seed),
         "split": (mine.split, standard.split),
     }

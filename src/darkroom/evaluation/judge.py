@@ -19,12 +19,13 @@ from darkroom.evaluation.record import Evaluation, Number, Protocol
 from darkroom.evaluation.subject import Pictures, Subject
 from darkroom.images import Features, Labels, Pixels
 from darkroom.metrics import Originality, audit
-from darkroom.metrics.features import FeatureNetwork, Lesson, Yardstick
+from darkroom.metrics.features import FeatureNetwork, Lesson, Thumbnail, Yardstick
 from darkroom.metrics.features.classifier import Classifier
 
 PACKAGES = ("torch", "torchvision")  # that computed features depend on
 LESSON = 50_000  # images that a classifier is taught with, at most
 SHOWN, IN_A_ROW = 64, 12
+PLAIN = Thumbnail(side=16)
 MOST_CLASSES = 40  # that get a row each
 FEWEST = 16  # images that a number can be made of
 
@@ -46,10 +47,11 @@ class Bench:
         data: The data.
         network: The features.
         classifier: What tells classes; None where the data have none.
-        training: Training images.
+        training: The training images among which copies are looked for.
         held_out: Images that were never trained on; they stand in for samples.
         reference: What samples are compared with.
         features: Of these three, by name.
+        plain: Thumbnails of training and held-out images, in which copies are looked for too.
         classes: Likewise, of reference and held-out images; empty where there are none.
     """
 
@@ -60,22 +62,55 @@ class Bench:
     held_out: Pictures
     reference: Pictures
     features: Mapping[str, Float[Tensor, "_ features"]]
+    plain: Mapping[str, Float[Tensor, "_ values"]]
     classes: Mapping[str, Int64[Tensor, " _"]]
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.data.training.class_names
 
-    def look(self, subject: Subject, what: str) -> tuple[Features, Labels]:
-        """Features and classes of images, which are seen once; all of class 0 without classes."""
+    def look(self, subject: Subject, what: str) -> "Seen":
+        """What there is to know of images, in one pass."""
+        plain: list[Features] = []
         labels: list[Labels] = []
 
         def look(pixels: Pixels) -> Features:
             unknown = torch.zeros(len(pixels), dtype=torch.int64)
             labels.append(self.classifier.classes(pixels) if self.classifier else unknown)
+            plain.append(PLAIN(pixels))
             return self.network(pixels)
 
-        return features_of(subject, look, what), torch.cat(labels)
+        return Seen(features_of(subject, look, what), torch.cat(plain), torch.cat(labels))
+
+    def audit(self, seen: "Seen") -> Originality:
+        """Whether they are copies: in the features and in thumbnails, whichever finds more.
+
+        A network may hold a copy with a little noise for another image, and thumbnails one that is
+        shifted.
+        """
+        audits = [
+            audit(of["training"], of["held_out"], samples, name)
+            for of, samples, name in (
+                (self.features, seen.features, self.network.instrument.name),
+                (self.plain, seen.plain, PLAIN.instrument.name),
+            )
+        ]
+        return max(audits, key=lambda found: found.interval[0])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Images that have been looked at.
+
+    Attributes:
+        features: In the features of the protocol.
+        plain: As thumbnails.
+        classes: Their classes; 0 where the data have none.
+    """
+
+    features: Features
+    plain: Float[Tensor, "batch values"]
+    classes: Labels
 
 
 class Judge:
@@ -84,7 +119,8 @@ class Judge:
     Args:
         yardstick: The features.
         samples: How many samples are judged.
-        real: How many images of each part of the data are looked at, at most.
+        real: With how many real images they are compared at most.
+        searched: Among how many training images copies are looked for at most.
         split: The part that samples are compared with: training, held_out or test.
         first_seed: The seed of the first sample.
         cache: Folder for features of real images.
@@ -98,18 +134,20 @@ class Judge:
         yardstick: Yardstick,
         samples: int = 10_000,
         real: int = 20_000,
+        searched: int = 100_000,
         split: str = "training",
         first_seed: int = 0,
         cache: str = "data/features",
     ) -> None:
         if split not in ("training", "held_out", "test"):
             raise ValueError(f"split={split}: type training, held_out or test.")
-        for option, number in (("samples", samples), ("real", real)):
+        for option, number in (("samples", samples), ("real", real), ("searched", searched)):
             if number < FEWEST:
                 raise ValueError(f"{option}={number} tells nothing. Type {option}=2000 or more.")
         if first_seed < 0:
             raise ValueError(f"first_seed={first_seed}: type a number from 0 on.")
-        self.yardstick, self.samples, self.real = yardstick, samples, real
+        self.yardstick, self.samples = yardstick, samples
+        self.real, self.searched = real, searched
         self.split, self.first_seed, self.cache = split, first_seed, FeatureCache(cache)
         self.classifier = Classifier(cache=cache)
         self._benches: dict[tuple[str, ...], Bench] = {}
@@ -137,7 +175,8 @@ class Judge:
                 "Leave data.resolution and data.channels as the run has them."
             )
         bench = self.bench(data)
-        samples, labels = bench.look(subject, f"judging {name}")
+        seen = bench.look(subject, f"judging {name}")
+        samples, labels = seen.features, seen.classes
         instrument = bench.network.instrument.name
         reference, held_out = bench.features["reference"], bench.features["held_out"]
         numbers = quality(reference, held_out, samples, instrument)
@@ -147,7 +186,7 @@ class Judge:
             if len(bench.class_names) <= MOST_CLASSES:
                 real = (reference, bench.classes["reference"])
                 classes = by_class(real, (samples, labels), bench.class_names, instrument)
-        originality = audit(bench.features["training"], held_out, samples)
+        originality = bench.audit(seen)
         evaluation = Evaluation(
             subject=name,
             images_seen=None,
@@ -169,6 +208,7 @@ class Judge:
             split=self.split,
             reference=len(bench.reference),
             held_out=len(bench.held_out),
+            searched=len(bench.training),
             data=bench.reference.images.fingerprint(),
             versions={package: version(package) for package in PACKAGES},
         )
@@ -190,21 +230,28 @@ class Judge:
             )
         lesson = lesson_of(data)
         network = self.yardstick.fitted(lesson)
-        pictures = {part: Pictures(images, self.real) for part, images in parts.items()}
         classifier: Classifies | None = None
         if len(lesson.class_names) > 1:
             taught = network if isinstance(network, Classifies) else self.classifier.fitted(lesson)
             assert isinstance(taught, Classifies), "the classifier tells classes"
             classifier = taught
         looked_at = {
-            "training": pictures["training"],
-            "held_out": pictures["held_out"],
-            "reference": pictures[self.split],
+            "training": Pictures(data.training, self.searched),
+            "held_out": Pictures(data.held_out, self.real),
+            "reference": Pictures(parts[self.split], self.real),
         }
         features = {
-            part: self.cache.features(images, network, f"real images, {part}")
-            for part, images in looked_at.items()
+            part: self.cache.features(looked_at[part], network, f"real images, {part}")
+            for part in ("training", "held_out")
         }
+        if looked_at["reference"].images is data.training and len(features["training"]) == len(
+            data.training
+        ):
+            features["reference"] = features["training"][looked_at["reference"].places]
+        else:
+            features["reference"] = self.cache.features(
+                looked_at["reference"], network, f"real images, {self.split}"
+            )
         classes = {}
         if classifier is not None:
             for part in ("held_out", "reference"):
@@ -215,6 +262,10 @@ class Judge:
             network=network,
             classifier=classifier,
             features=features,
+            plain={
+                part: features_of(looked_at[part], PLAIN, "", progress=False)
+                for part in ("training", "held_out")
+            },
             classes=classes,
             **looked_at,
         )

@@ -42,6 +42,7 @@ class Protocol:
         split: The part of the data that they were compared with: training, held_out or test.
         reference: How many real images of that part.
         held_out: How many images stood in for the samples, for the floors.
+        searched: Among how many training images copies were looked for.
         data: Fingerprint of the reference images.
         versions: Of the libraries that the numbers depend on.
     """
@@ -52,6 +53,7 @@ class Protocol:
     split: str
     reference: int
     held_out: int
+    searched: int
     data: str
     versions: Mapping[str, str]
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from darkroom.data.datasets import ImageSet, spread
 from darkroom.images import Pixels
@@ -75,12 +78,17 @@ class Pictures:
     most: int | None = None
     first_seed: ClassVar[None] = None
 
+    @cached_property
+    def places(self) -> Int64[Tensor, " places"]:
+        """Where in the set they are."""
+        return spread(len(self.images), self.most)
+
     def __len__(self) -> int:
-        return len(spread(len(self.images), self.most))
+        return len(self.places)
 
     def batches(self) -> Iterator[Pixels]:
-        for places in spread(len(self.images), self.most).split(CHUNK):
+        for places in self.places.split(CHUNK):
             yield self.images.pixels_at(places)
 
     def at(self, places: Sequence[int]) -> Pixels:
-        return self.images.pixels_at(spread(len(self.images), self.most)[list(places)])
+        return self.images.pixels_at(self.places[list(places)])

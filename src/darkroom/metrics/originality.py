@@ -30,6 +30,7 @@ class Originality:
     """The audit of a generator's samples.
 
     Attributes:
+        features: In whose features; copies are alike in some and not in others.
         samples: How many were judged.
         accused: Share of the samples that are too close to a training image.
         expected: The same of held-out images, which are no copies.
@@ -44,6 +45,7 @@ class Originality:
         verdict: In words.
     """
 
+    features: str
     samples: int
     accused: float
     expected: float
@@ -60,6 +62,7 @@ def audit(
     training: Float[Tensor, "n d"],
     held_out: Float[Tensor, "m d"],
     samples: Float[Tensor, "s d"],
+    features: str = "",
     pairs: int = 16,
     k: int = 50,
 ) -> Originality:
@@ -79,6 +82,7 @@ def audit(
         training: [n, d]. Features of what it was trained on, n >= 3.
         held_out: [m, d]. Of images from the same source that it never saw, m > 0.
         samples: [s, d]. Of what it made, s > 0.
+        features: What made the features.
         pairs: How many of the most suspicious pairs to report.
         k: Nearest training images beside the first that the distance is calibrated with; fewer if
             there are fewer.
@@ -86,14 +90,14 @@ def audit(
     Raises:
         ValueError: If there are too few images of a kind to compute anything.
     """
-    for name, features, least in (
+    for name, rows, least in (
         ("training", training, 3),
         ("held-out", held_out, 1),
         ("generated", samples, 1),
     ):
-        if len(features) < least:
+        if len(rows) < least:
             raise ValueError(
-                f"{len(features)} {name} images: an audit needs {least}, and a verdict "
+                f"{len(rows)} {name} images: an audit needs {least}, and a verdict "
                 f"{HELD_OUT} held-out ones."
             )
     neighbours = min(k + 1, len(training))
@@ -108,6 +112,7 @@ def audit(
     worst = scores.argsort(stable=True)[:pairs].tolist()
     expected = accused_held / len(held_out)
     return Originality(
+        features=features,
         samples=len(samples),
         accused=accused / len(samples),
         expected=expected,

@@ -102,6 +102,7 @@ def audited(judged: Evaluation) -> list[tuple[str, str]]:
     authentic, usual = percent(audit.authentic), percent(audit.authentic_floor)
     between = interval(*audit.interval)
     return [
+        ("Seen as", audit.features or "features"),
         ("Copies", f"{percent(audit.copied)} of the samples (95% interval {between})"),
         (
             "Too close to a training image",
@@ -123,6 +124,7 @@ def protocol_facts(protocol: Protocol) -> list[tuple[str, str]]:
         ("Form", instrument.form),
         ("Samples", f"{protocol.samples:,}{seeds}"),
         ("Compared with", f"{protocol.reference:,} images ({protocol.split.replace('_', '-')})"),
+        ("Searched for copies", f"{protocol.searched:,} training images"),
         ("Floors", f"{protocol.held_out:,} held-out images in the samples' place"),
         ("Data", protocol.data),
         ("Versions", ", ".join(f"{name} {version}" for name, version in protocol.versions.items())),
