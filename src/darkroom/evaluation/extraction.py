@@ -1,6 +1,7 @@
 """Features of whole sets, computed once for real images and kept on the disk."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,12 +25,18 @@ def features_of(
         what: Named beside the progress bar.
         progress: Whether to show one.
     """
-    with tqdm(total=len(subject), desc=what, unit=" images", disable=not progress) as bar:
+    with bar_of(len(subject), what, progress) as bar:
         rows = []
         for pixels in subject.batches():
             rows.append(look(pixels).float())
             bar.update(len(pixels))
     return torch.cat(rows)
+
+
+def bar_of(total: int, what: str, progress: bool) -> tqdm:
+    """A progress bar, which is drawn seldom where it goes to a file."""
+    often = 0.5 if sys.stderr.isatty() else 15
+    return tqdm(total=total, desc=what, unit=" images", disable=not progress, mininterval=often)
 
 
 class FeatureCache:

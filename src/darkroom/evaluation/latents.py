@@ -11,8 +11,8 @@ from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
-from tqdm import tqdm
 
+from darkroom.evaluation.extraction import bar_of
 from darkroom.evaluation.record import Number
 from darkroom.images import (
     Features,
@@ -270,7 +270,7 @@ def _mean(values: PerImage, better: str) -> Number:
 
 def _batches(length: int, batch_size: int, what: str, progress: bool) -> Iterator[Tensor]:
     """The places 0, 1, ... in batches."""
-    with tqdm(total=length, desc=what, unit=" images", disable=not progress) as bar:
+    with bar_of(length, what, progress) as bar:
         for first in range(0, length, batch_size):
             places = torch.arange(first, min(first + batch_size, length))
             yield places
