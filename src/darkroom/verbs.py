@@ -157,7 +157,7 @@ def sample(composed: DictConfig) -> None:
     def held_out(n: int) -> Pixels:
         data: ImageData = config.build(saved.config.data)
         data.setup()
-        return data.held_out.first(n)
+        return data.held_out.some(n)
 
     draw = config.build(composed.draw)
     sheet: Sheet = draw(saved.system, held_out, composed.batch_size)

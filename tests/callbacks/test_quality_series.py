@@ -35,7 +35,7 @@ class Taught:
 
 def test_the_distance_of_thumbnails_is_what_it_is(run):
     finished = run("gan", images=32, callbacks=(Quality(16, n=40),))
-    real = thumbnails(finished.data.held_out.first(40))
+    real = thumbnails(finished.data.held_out.some(40))
     drawn = develop(finished.system, latents_of(range(40), 8))
     expected = kernel_distance(real, torch.cat([thumbnails(pixels) for pixels in drawn]))
     logged = finished.trainer.callback_metrics["quality/kid_thumbnail"]

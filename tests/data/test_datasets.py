@@ -139,6 +139,7 @@ def test_the_first_images_are_as_many_as_there_are(both):
         assert images.shape == (3, 6, 6)
         assert torch.equal(images.first(2), both.memory.pixels[:2])
         assert torch.equal(images.first(99), both.memory.pixels)
+        assert torch.equal(images.some(2), both.memory.pixels[[0, len(images) // 2]])
 
 
 def test_a_set_goes_to_a_device_whole(both):

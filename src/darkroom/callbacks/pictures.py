@@ -50,7 +50,7 @@ class SampleGrid(Pictures):
         self.draw = Samples(n)
 
     def sheet(self, trainer: Trainer, system: System) -> Sheet:
-        return self.draw(system, trainer.datamodule.held_out.first)
+        return self.draw(system, trainer.datamodule.held_out.some)
 
 
 class ReconstructionGrid(Pictures):
@@ -70,4 +70,4 @@ class ReconstructionGrid(Pictures):
     def sheet(self, trainer: Trainer, system: System) -> Sheet | None:
         if not isinstance(system, Reconstructs):
             return None
-        return self.draw(system, trainer.datamodule.held_out.first)
+        return self.draw(system, trainer.datamodule.held_out.some)

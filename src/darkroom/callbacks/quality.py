@@ -42,7 +42,7 @@ class Quality(Measurement):
         super().on_train_start(trainer, system)
         if trainer.is_global_zero:
             self.network = self._network(trainer)
-            self.real = self._described(trainer.datamodule.held_out.first(self.n))
+            self.real = self._described(trainer.datamodule.held_out.some(self.n))
 
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
         latents = latents_of(range(self.n), system.latent_dim)

@@ -54,6 +54,10 @@ class ImageSet(Dataset[Batch]):
     def first(self, n: int) -> Pixels:
         return self.pixels_at(torch.arange(min(n, len(self))))
 
+    def some(self, n: int) -> Pixels:
+        """At most n images that stand for the whole: of a shuffled set the first."""
+        return self.first(n)
+
     def to(self, device: torch.device) -> "ArraySet":
         everything = torch.arange(len(self))
         batch = self[torch.zeros_like(everything), everything]
@@ -79,6 +83,10 @@ class Divisible(ImageSet):
     def __getitem__(self, key: Key) -> Batch:
         epochs, index = (torch.as_tensor(part, device=self.labels.device) for part in key)
         return Batch(self.pixels_at(index), self.labels[index], epochs, index)
+
+    def some(self, n: int) -> Pixels:
+        """At most n images from all over the set: its classes may lie one behind another."""
+        return self.pixels_at(spread(len(self), n))
 
     @abstractmethod
     def subset(self, index: Int64[Tensor, " part"]) -> "Divisible":

@@ -97,13 +97,13 @@ class Run:
         samples = Samples(system, judge.samples, judge.first_seed, self.batch_size)
         evaluation, exhibits = judge(samples, self.data, str(self.folder))
         if isinstance(system, VAE):
-            held_out = self.data.held_out.first(bounds.images)
+            held_out = self.data.held_out.some(bounds.images)
             network = judge.bench(self.data).network
             numbers, notes = latent_numbers(system, held_out, bounds.samples, network)
             notes = (*notes, self._measured_on(bounds))
             evaluation = replace(evaluation, latents=numbers, notes=notes)
         if isinstance(system, Reconstructs):
-            sheet = Reconstruction(REBUILT)(system, self.data.held_out.first, self.batch_size)
+            sheet = Reconstruction(REBUILT)(system, self.data.held_out.some, self.batch_size)
             exhibits = replace(exhibits, reconstructions=sheet.pixels)
         evaluation = replace(
             evaluation,
