@@ -72,7 +72,7 @@ def test_the_source_tells_the_same_arguments_as_the_class_itself(target: str) ->
         ("darkroom.networks.DCGANGenerator", "darkroom.networks.dcgan"),
         ("torch.optim.Adam", "torch.optim.adam"),
         ("torch.nn.Linear", "torch.nn.modules.linear"),  # from ... import *
-        ("darkroom.callbacks.Path", "pathlib"),
+        ("darkroom.checkpoint.Path", "pathlib"),
         ("darkroom.data.datamodule.DataLoader", "torch.utils.data.dataloader"),
     ],
 )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int64
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from darkroom import randomness
@@ -237,6 +236,8 @@ def copying_test(
 
 def _cells(training: Features, others: Sequence[Tensor], cells: int) -> list[Int64[Tensor, "..."]]:
     """The cell of each image: the nearest of the centres of the training images."""
+    from sklearn.cluster import KMeans  # a slow import, needed here alone
+
     if cells == 1:
         return [torch.zeros(len(features), dtype=torch.int64) for features in others]
     # centres of cells are means of hundreds of images: 5,000 show them, whatever the data set
