@@ -18,7 +18,8 @@ from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
 
 from benchmarks.record import Row, write
-from darkroom import cli, config, verbs
+from darkroom import cli, config
+from darkroom.verbs import train as training
 
 IMAGES = 20_000  # one interval
 RUNS = {
@@ -57,7 +58,7 @@ def shares(overrides: list[str]) -> list[Row]:
             typed = [*overrides, f"trainer.max_images={IMAGES}", f"run_dir={run}"]
             composed = compose("train", overrides=typed)
         config.check(composed)
-        verbs.train(composed, run, typed)
+        training.train(composed, run, typed)
     whole = seconds.pop("whole")  # a little more than without the clocks
     measuring = sum(taken for name, taken in seconds.items() if name not in KEEPING)
     rows = {"all that measures and diagnoses": measuring}
@@ -72,7 +73,7 @@ def shares(overrides: list[str]) -> list[Row]:
 def stopwatches() -> Iterator[dict[str, float]]:
     """Clocks around the hooks of darkroom's callbacks, for as long as it lasts."""
     seconds: dict[str, float] = defaultdict(float)
-    build, look = verbs._build_all, cost_of_a_look()
+    build, look = training._build_all, cost_of_a_look()
 
     def timed(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
         def measured(*arguments: Any) -> Any:
@@ -94,11 +95,11 @@ def stopwatches() -> Iterator[dict[str, float]]:
                     setattr(callback, hook, timed(kind.__name__, getattr(callback, hook)))
         return [*objects, _Whole(seconds)] if callbacks else objects
 
-    verbs._build_all = built
+    training._build_all = built
     try:
         yield seconds
     finally:
-        verbs._build_all = build
+        training._build_all = build
 
 
 class _Whole(Callback):

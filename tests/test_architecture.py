@@ -47,8 +47,8 @@ MAY_IMPORT = {
     "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
     "comparison metrics reports",
     "verbs": "images randomness provenance data inspection advice findings probe reports sampling "
-    "comparison curves diagnosis evaluation metrics systems trainer checkpoint config lightning "
-    "omegaconf",
+    "comparison curves diagnosis evaluation metrics systems trainer checkpoint config verbs "
+    "lightning omegaconf",
     "config": "signatures hydra omegaconf",
     "cli": "config verbs hydra omegaconf",
 }

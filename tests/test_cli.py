@@ -15,7 +15,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darkroom import checkpoint, cli, config, verbs
+from darkroom import checkpoint, cli, config
+from darkroom.verbs import sample as verbs_sample
+from darkroom.verbs import train as verbs_train
 from tests.composed import composed
 from tests.pictures import album, break_file
 
@@ -49,20 +51,20 @@ def train(run_dir: Path, *arguments: str) -> float | None:
     """A smoke run in this process, for what would not be worth a process of its own."""
     tree = composed("train", "experiment=smoke", f"run_dir={run_dir}", *arguments)
     config.check(tree)
-    return verbs.train(tree, run_dir, list(arguments))
+    return verbs_train.train(tree, run_dir, list(arguments))
 
 
 def resume(run_dir: Path, *arguments: str) -> float | None:
     tree = cli._resumed(run_dir, [f"resume={run_dir}", *arguments])
     tree.run_dir = str(run_dir)
     config.check(tree)
-    return verbs.train(tree, run_dir, list(arguments))
+    return verbs_train.train(tree, run_dir, list(arguments))
 
 
 def sample(run: Path, *arguments: str) -> None:
     tree = composed("sample", f"run={run}", *arguments)
     config.check(tree)
-    verbs.sample(tree)
+    verbs_sample.sample(tree)
 
 
 def budget(run: Path) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from darkroom import checkpoint, config, verbs
+from darkroom import checkpoint, config
+from darkroom.verbs import prepare as preparing
 from tests.composed import composed
 from tests.pictures import album, break_file, picture
 from tests.test_cli import ROOT, Done, call
@@ -192,7 +193,7 @@ def prepare(*arguments: str) -> None:
         config.check(recommended)
         return recommended
 
-    verbs.prepare(tree, list(arguments), "gan", train_config)
+    preparing.prepare(tree, list(arguments), "gan", train_config)
 
 
 @pytest.fixture

@@ -67,17 +67,17 @@ def _train(composed: DictConfig) -> float | None:
     composed.run_dir = str(run_dir)
     config.check(composed)
 
-    from darkroom import verbs
+    from darkroom.verbs.train import train
 
-    return verbs.train(composed, run_dir, overrides)
+    return train(composed, run_dir, overrides)
 
 
 def _sample(composed: DictConfig) -> None:
     config.check(composed)
 
-    from darkroom import verbs
+    from darkroom.verbs.sample import sample
 
-    verbs.sample(composed)
+    sample(composed)
 
 
 def _prepare(composed: DictConfig) -> None:
@@ -86,14 +86,14 @@ def _prepare(composed: DictConfig) -> None:
     composed.run_dir = os.path.relpath(hydra_config.runtime.output_dir)
     config.check(composed)
 
-    from darkroom import verbs
+    from darkroom.verbs.prepare import prepare
 
     def train_config(overrides: list[str]) -> DictConfig:
         recommended = hydra.compose("train", [*map(_open_ended, overrides)])
         config.check(recommended)
         return recommended
 
-    verbs.prepare(composed, typed, hydra_config.runtime.choices["model"], train_config)
+    prepare(composed, typed, hydra_config.runtime.choices["model"], train_config)
 
 
 def _evaluate(composed: DictConfig) -> None:
@@ -117,12 +117,12 @@ def _evaluate(composed: DictConfig) -> None:
     composed.run_dir = os.path.relpath(hydra_config.runtime.output_dir)
     config.check(composed)
 
-    from darkroom import verbs
+    from darkroom.verbs.evaluate import evaluate, evaluate_folder
 
     if composed.run is not None:
-        verbs.evaluate(composed, moved)
+        evaluate(composed, moved)
     else:
-        verbs.evaluate_folder(composed)
+        evaluate_folder(composed)
 
 
 def _refuse_other_data(data: str) -> None:
@@ -139,9 +139,9 @@ def _compare(composed: DictConfig) -> None:
     composed.run_dir = os.path.relpath(HydraConfig.get().runtime.output_dir)
     config.check(composed)
 
-    from darkroom import verbs
+    from darkroom.verbs.compare import compare
 
-    verbs.compare(composed)
+    compare(composed)
 
 
 def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:

@@ -4,13 +4,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from darkroom import checkpoint, verbs
+from darkroom import checkpoint
 from darkroom.callbacks import Checkpoints, Quality
 from darkroom.images import Pixels
 from darkroom.metrics import kernel_distance, thumbnails
 from darkroom.metrics.features import Instrument
 from darkroom.sampling import develop, latents_of
 from darkroom.trainer import Trainer
+from darkroom.verbs import train as training
 
 
 class Brightness:
@@ -78,5 +79,5 @@ def test_a_sweep_follows_the_features_that_are_named(run, tmp_path, monkeypatch)
     callbacks = (Quality(16, n=8, features=Taught()),)
     finished = run("gan", images=32, callbacks=callbacks)
     monkeypatch.setattr(Trainer, "loggers", [])
-    returned = verbs._finish(finished.trainer, tmp_path, OmegaConf.create({}))
+    returned = training._finish(finished.trainer, tmp_path, OmegaConf.create({}))
     assert returned == float(finished.trainer.callback_metrics["quality/kid_brightness"])

@@ -10,9 +10,10 @@ import pytest
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darkroom import config, verbs
+from darkroom import config
 from darkroom.evaluation import Bounds, Judge, Run, record
 from darkroom.metrics.features import Thumbnail
+from darkroom.verbs import train as training
 from tests.composed import composed
 from tests.pictures import album
 
@@ -22,7 +23,7 @@ BOUNDS = Bounds((1, 3), 10)
 def train(run_dir: Path, *arguments: str) -> Path:
     tree = composed("train", "experiment=smoke", f"run_dir={run_dir}", *arguments)
     config.check(tree)
-    verbs.train(tree, run_dir, ["experiment=smoke", *arguments])
+    training.train(tree, run_dir, ["experiment=smoke", *arguments])
     return run_dir
 
 
@@ -151,7 +152,7 @@ def test_more_training_makes_an_evaluation_old(copy: Path, cache: Path) -> None:
 def verbs_resume(folder: Path, images: int) -> None:
     tree = config.parse((folder / "config.yaml").read_text())
     tree.resume, tree.run_dir, tree.trainer.max_images = str(folder), str(folder), images
-    verbs.train(tree, folder, [f"trainer.max_images={images}"])
+    training.train(tree, folder, [f"trainer.max_images={images}"])
 
 
 def test_a_file_that_is_no_evaluation_is_passed_over(copy: Path, cache: Path) -> None:

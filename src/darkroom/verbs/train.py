@@ -1,0 +1,111 @@
+"""train.py: trains a model, or continues a run."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from darkroom import checkpoint, config, provenance, randomness
+from darkroom.data import ImageData
+from darkroom.diagnosis import dotted
+from darkroom.systems import System
+from darkroom.trainer import Trainer
+
+
+def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | None:
+    """Trains a new run, or continues one.
+
+    Args:
+        composed: A checked train config.
+        run_dir: The run's folder, new or with the run to be continued.
+        overrides: What was typed.
+
+    Returns:
+        The last quality measured (smaller is better), for sweeps; None if none was.
+    """
+    saved = checkpoint.find(run_dir) if composed.resume else None
+    content = checkpoint.read(saved) if saved else {}
+    if saved is None:
+        _refuse_taken(run_dir)
+    else:
+        composed.resumed_at = content["images_seen"]
+        if composed.resumed_at >= composed.trainer.max_images:
+            print(
+                f"{run_dir} has seen {composed.resumed_at} of {composed.trainer.max_images} "
+                "images: nothing to do. Type trainer.max_images=<more> to go on."
+            )
+            return None
+    data: ImageData = config.build(composed.data)
+    data.prepare_data()
+    data.setup()
+    composed.data.resolution, composed.data.channels = data.resolution, data.channels
+    with randomness.initialisation(composed.seed):
+        system: System = config.build(composed.model)
+    if saved is not None:  # Lightning will do it again, but would not say what is wrong
+        checkpoint.restore(system, content, saved)
+    # nothing is written before training starts, so that a refused option leaves a run as it was
+    begin = LambdaCallback(on_train_start=lambda *_: _begin(run_dir, composed, overrides, data))
+    trainer: Trainer = config.build(
+        composed.trainer,
+        logger=_build_all(composed.logger),
+        callbacks=[begin, *_build_all(composed.callbacks)],
+        default_root_dir=str(run_dir),
+    )
+    trainer.fit(system, datamodule=data, ckpt_path=saved)
+    return _finish(trainer, run_dir, composed)
+
+
+def _build_all(nodes: DictConfig) -> list[Any]:
+    return [config.build(node) for node in nodes.values() if node is not None]
+
+
+@rank_zero_only
+def _refuse_taken(run_dir: Path) -> None:
+    if (run_dir / "config.yaml").exists():
+        raise ValueError(
+            f"hydra.run.dir={run_dir} holds a run already. Type resume={run_dir} to continue it, "
+            "or choose another folder."
+        )
+
+
+@rank_zero_only
+def _begin(run_dir: Path, composed: DictConfig, overrides: list[str], data: ImageData) -> None:
+    """Writes the config and the manifest."""
+    written, manifest = run_dir / "config.yaml", run_dir / "run.json"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    # the folder can be moved, so its config does not say where it lay
+    portable = OmegaConf.merge(composed, {"run_dir": ".", "resume": None, "resumed_at": 0})
+    written.write_text(OmegaConf.to_yaml(portable))
+    fingerprint = data.training.fingerprint()
+    provenance.append(manifest, provenance.manifest(composed.seed, overrides, fingerprint))
+
+
+def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | None:
+    """Shows the run beside others in TensorBoard's HPARAMS, and says where everything is."""
+    measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    final = {n: v for n, v in measured.items() if n.startswith(("quality/", "validation/"))}
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            clock = cast(System, trainer.lightning_module).images_seen
+            logger.log_hyperparams(_flat(composed), final, step=clock)
+            logger.experiment.flush()  # a thread writes, and would be cut off by the end
+    if trainer.is_global_zero:
+        print(f"\nsamples      {run_dir / 'samples'}")
+        print(f"checkpoints  {run_dir / 'checkpoints'}")
+        print(f"TensorBoard  tensorboard --logdir {run_dir}")
+        print(f"more images  python sample.py run={run_dir}")
+        print(f"how good     python evaluate.py run={run_dir}")
+    return next((value for name, value in final.items() if name.startswith("quality/")), None)
+
+
+def _flat(composed: DictConfig) -> dict[str, Any]:
+    """Every option by its dotted name, as TensorBoard shows them."""
+    tree = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    return {
+        name: value if isinstance(value, int | float | str) else str(value)
+        for name, value in dotted(tree).items()
+        if name.split(".")[0] in ("seed", "data", "model", "trainer")
+    }
