@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from darkroom.comparison import Entry, compare, varied
+from darkroom.evaluation import Number
 from tests.comparison.compared import by_kid, compared
 from tests.reports.synthetic import COST, LOST, evaluation, numbers, originality
 
@@ -54,6 +55,20 @@ def test_a_lost_run_is_recommended_for_nothing() -> None:
 def test_runs_of_different_length_are_told() -> None:
     found = compared(a=evaluation(), b=evaluation(images_seen=1_000_000))
     assert "The runs saw different numbers of images: 200k to 1M." in found.cautions
+
+
+def test_numbers_of_one_aspect_that_disagree_are_told() -> None:
+    def run(kid: float, limit: float) -> Any:
+        both = {"kid_lite0": Number(kid, "lower", 0.001)}
+        return evaluation(numbers=both | {"fd_infinity_lite0": Number(limit, "lower", 1.0)})
+
+    found = compared(a=run(0.01, 90.0), b=run(0.05, 40.0))
+    assert found.cautions[0] == (
+        "In quality, FD∞ (lite0) puts other runs first than KID (lite0) does. Look at the samples "
+        "before you choose."
+    )
+    agreeing = compared(a=run(0.01, 40.0), b=run(0.05, 90.0))
+    assert not any("other runs first" in caution for caution in agreeing.cautions)
 
 
 def test_where_nothing_is_known_nothing_is_said() -> None:

@@ -82,5 +82,5 @@ def compare(entries: Iterable[Entry]) -> Comparison:
         originals=originals,
         conclusion=tuple(said),
         choices=choices(given, found),
-        cautions=tuple(cautions(given, rankings)),
+        cautions=tuple(cautions(given, rankings, main)),
     )

@@ -1,11 +1,11 @@
 """What rankings say: sentences, advice, and what to know before relying on either."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from darkroom.comparison.aspects import Aspect
 from darkroom.comparison.entries import Entry
 from darkroom.comparison.ranking import Ranking, has_likelihood, likelihoods_differ
-from darkroom.evaluation.wording import FEW, counted, listed
+from darkroom.evaluation.wording import FEW, about, counted, label_of, listed
 
 SAYS = {  # a difference in an aspect, as a verb with its object: of two runs, of more
     "quality": ("gives the better images", "gives the best images"),
@@ -49,9 +49,18 @@ def choices(entries: Sequence[Entry], aspects: Iterable[Aspect]) -> dict[str, tu
     return {want: runs for want, runs in takes.items() if 0 < len(runs) <= most}
 
 
-def cautions(entries: Sequence[Entry], rankings: Mapping[str, Ranking]) -> list[str]:
-    """What a reader has to know before relying on rankings of quality and diversity."""
-    said = [f"{entry.name} is lost: {listed(_ruin(entry))}." for entry in entries if _ruin(entry)]
+def cautions(
+    entries: Sequence[Entry], rankings: Mapping[str, Ranking], main: Mapping[str, str]
+) -> list[str]:
+    """What a reader has to know before relying on rankings of quality and diversity.
+
+    Args:
+        entries: The runs.
+        rankings: Every number of quality, diversity and latents, by name.
+        main: The numbers that quality and diversity are judged by.
+    """
+    said = list(_disagreements(rankings, main))
+    said += [f"{entry.name} is lost: {listed(_ruin(entry))}." for entry in entries if _ruin(entry)]
     lengths = [entry.evaluation.images_seen for entry in entries]
     seen = {length for length in lengths if length is not None}
     if len(seen) > 1:
@@ -73,6 +82,26 @@ def cautions(entries: Sequence[Entry], rankings: Mapping[str, Ranking]) -> list[
             "and runs of several seeds tell how far that moves the numbers."
         )
     return said
+
+
+def _disagreements(rankings: Mapping[str, Ranking], main: Mapping[str, str]) -> Iterator[str]:
+    """Numbers that put other runs first than the one that an aspect is judged by."""
+    for aspect, name in main.items():
+        judged = rankings[name]
+        others = [
+            label_of(other)
+            for other, ranking in rankings.items()
+            if judged.decides
+            and ranking.decides
+            and about(other) == aspect
+            and not {*ranking.leaders} & {*judged.leaders}
+        ]
+        if others:
+            verb = "puts" if len(others) == 1 else "put"
+            yield (
+                f"In {aspect}, {listed(others)} {verb} other runs first than {label_of(name)} "
+                "does. Look at the samples before you choose."
+            )
 
 
 def _of_leaders(aspect: Aspect) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from darkroom.comparison.entries import Entry, numbers_of
 from darkroom.evaluation.record import Number
-from darkroom.evaluation.wording import COSTS, FAMILIES, family_of, main_of, reading_order
+from darkroom.evaluation.wording import COSTS, about, main_of, reading_order
 
 SURE = 2  # standard errors of a difference that chance seldom makes
 ALIKE = 1.1  # factor by which what was timed must differ, since machines are not steady
@@ -80,7 +80,7 @@ def by_number(entries: Sequence[Entry], ranked: bool) -> dict[str, Ranking]:
     )
     alike = ranked and not likelihoods_differ(entries)
     return {
-        name: _of_numbers(name, entries, alike if _is_likelihood(name) else ranked)
+        name: _of_numbers(name, entries, alike if about(name) == "likelihood" else ranked)
         for name in names
     }
 
@@ -123,12 +123,7 @@ def likelihoods_differ(entries: Iterable[Entry]) -> bool:
 
 def has_likelihood(entry: Entry) -> bool:
     """Whether it has a number that depends on what likelihood its model states."""
-    return any(map(_is_likelihood, entry.evaluation.latents))
-
-
-def _is_likelihood(name: str) -> bool:
-    family = FAMILIES.get(family_of(name))
-    return family is not None and family.aspect == "likelihood"
+    return any(about(name) == "likelihood" for name in entry.evaluation.latents)
 
 
 def _of_numbers(name: str, entries: Sequence[Entry], ranked: bool) -> Ranking:

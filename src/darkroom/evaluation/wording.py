@@ -213,6 +213,12 @@ def family_of(name: str) -> str:
     return max(known, key=len, default=name)
 
 
+def about(name: str) -> str:
+    """What a number is about: quality, diversity, likelihood; empty where it only describes."""
+    family = FAMILIES.get(family_of(name))
+    return family.aspect if family else ""
+
+
 def label_of(name: str) -> str:
     """What people call a number: KID (lite0), FID."""
     family = family_of(name)
