@@ -282,7 +282,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         break_file(cwd / "sprites" / name)
     done = call(cwd, "train", "experiment=smoke", "hydra.run.dir=run", "model=vae", *OWN)
     assert done.returncode == 0, done.stderr
-    (cwd / "said").write_text(done.stdout)
+    (cwd / "said").write_text(done.stdout + done.stderr)
     return cwd / "run"
 
 
@@ -304,6 +304,11 @@ def test_what_the_images_settled_is_said_and_written_into_the_config_and_the_che
         assert (tree.model.network.resolution, tree.model.network.channels) == ([16, 24], 4)
     (pack,) = (path for path in (own.parent / "packs").iterdir() if path.is_dir())
     assert (pack / "left-out.txt").read_text().count("\n") == 2
+
+
+def test_what_lightning_says_of_itself_is_not_passed_on(own: Path) -> None:
+    said = (own.parent / "said").read_text()
+    assert not re.search("litlogger|LitLogger|GPU available|TPU available|Tip:|💡", said)
 
 
 def test_the_config_a_run_on_ones_own_images_leaves_is_whole(own: Path) -> None:

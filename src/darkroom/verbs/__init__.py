@@ -4,6 +4,8 @@ import logging
 import re
 import warnings
 
+import lightning.pytorch  # noqa: F401  # it sets the level of its logger, so it goes first
+
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 for known in (
     "You passed in a `val_dataloader` but have no",  # a GAN has no validation loss
