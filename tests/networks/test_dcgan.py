@@ -16,6 +16,12 @@ def test_at_the_articles_size_the_networks_have_the_articles_parameters():
     assert parameters(DCGANDiscriminator(64, 1, width=64)) == 2_763_520
 
 
+def test_without_batch_norm_convolutions_have_biases():
+    discriminator = DCGANDiscriminator(64, 1, width=64, normalisation="none")
+    assert parameters(discriminator) == 2_763_520 - 2 * (128 + 256 + 512) + (64 + 128 + 256 + 512)
+    assert not [*discriminator.buffers()]
+
+
 @pytest.mark.parametrize("resolution", [*range(16, 101), *RECTANGLES])
 def test_every_resolution_and_number_of_channels_is_made_and_judged(resolution):
     height, width = sides(resolution)
@@ -56,6 +62,27 @@ def test_a_rectangle_is_made_and_judged_alike_alone_and_in_company(resolution):
     images = generator(latents)
     torch.testing.assert_close(generator(latents[2:3]), images[2:3])
     torch.testing.assert_close(discriminator(images[2:3]), discriminator(images)[2:3])
+
+
+@pytest.mark.parametrize("resolution", [16, 37, *RECTANGLES])
+def test_without_batch_norm_an_image_is_judged_alone_in_training_too(resolution):
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(resolution, 2, width=2, normalisation="none").train()
+    images = torch.randn(4, 2, *sides(resolution))
+    torch.testing.assert_close(discriminator(images[2:3]), discriminator(images)[2:3])
+    discriminator(images).square().sum().backward()
+    for parameter in discriminator.parameters():
+        assert parameter.grad.any()
+
+
+def test_a_gradient_penalty_reaches_every_weight():
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(16, 2, width=2, normalisation="none")
+    images = torch.randn(4, 2, 16, 16, requires_grad=True)
+    (slopes,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    slopes.square().sum(dim=(1, 2, 3)).mean().backward()
+    for name, parameter in discriminator.named_parameters():
+        assert "bias" in name or parameter.grad.any()  # no bias changes a slope
 
 
 @pytest.mark.parametrize("side", [32, 37])

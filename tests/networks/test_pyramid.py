@@ -1,5 +1,8 @@
 import pytest
+import torch
+from torch.nn import functional
 
+from darkroom.images import sides
 from darkroom.networks.pyramid import Pyramid
 
 
@@ -40,6 +43,16 @@ def test_the_shorter_side_tells_the_levels(resolution, widths, smallest, remaini
     levels = pyramid(resolution)
     assert levels.widths == widths
     assert (levels.smallest, levels.remaining, levels.crop) == (smallest, remaining, crop)
+
+
+@pytest.mark.parametrize("resolution", [16, 31, 37, 100, [17, 40], [16, 129], [41, 63]])
+def test_margins_surround_the_image_by_what_the_crop_cuts_off(resolution):
+    levels = pyramid(resolution)
+    image = torch.ones(sides(resolution))
+    canvas = functional.pad(image, levels.margins)
+    assert canvas.shape == tuple(side * 2**levels.depth for side in levels.smallest)
+    assert canvas[levels.crop].equal(image)
+    assert canvas.sum() == image.sum()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from darkroom.networks.contracts import Discriminator, Generator, Inference, LatentModel
 from darkroom.networks.conv_vae import ConvVAE
 from darkroom.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from darkroom.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from darkroom.networks.sngan import SNGANDiscriminator, SNGANGenerator
 
 __all__ = [
     "ConvVAE",
@@ -12,4 +14,8 @@ __all__ = [
     "Generator",
     "Inference",
     "LatentModel",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
+    "SNGANDiscriminator",
+    "SNGANGenerator",
 ]

@@ -5,10 +5,12 @@ keep PyTorch's default initialisation, as in the article.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import nn
 
 from darkroom.images import Images, Labels, Latents, Logits
+from darkroom.networks.conditioning import coded, projected
 from darkroom.networks.pyramid import Pyramid
 
 
@@ -23,9 +25,10 @@ class DCGANGenerator(nn.Module):
         channels: Channels of the image, 1 to 4.
         latent_dim: Length of the latent vector.
         width: Channels at the last level below the image; they double downwards, up to 8 * width.
+        num_classes: Classes to draw; 0 for images without classes.
 
     Raises:
-        ValueError: If the resolution or the number of channels cannot be made.
+        ValueError: If the network cannot be made, or if it draws classes and is not told which.
     """
 
     def __init__(
@@ -34,14 +37,16 @@ class DCGANGenerator(nn.Module):
         channels: int,
         latent_dim: int = 100,
         width: int = 64,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         pyramid = Pyramid("model.generator", resolution, channels, width)
         self.latent_dim = latent_dim
+        self.code = coded(latent_dim, num_classes)
         self.crop = pyramid.crop
         *widths, first = pyramid.widths
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(latent_dim, first, pyramid.smallest, bias=False),
+            nn.ConvTranspose2d(self.code.length, first, pyramid.smallest, bias=False),
             nn.BatchNorm2d(first),
             nn.ReLU(),
         ]
@@ -59,7 +64,7 @@ class DCGANGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
-        canvas = self.layers(latents[:, :, None, None])
+        canvas = self.layers(self.code(latents, labels)[:, :, None, None])
         return canvas[:, :, *self.crop]
 
 
@@ -73,28 +78,44 @@ class DCGANDiscriminator(nn.Module):
         resolution: Side of the image in pixels, or height and width; at least 16.
         channels: Channels of the image, 1 to 4.
         width: Channels at the first level; they double downwards, up to 8 * width.
+        normalisation: "batch", as in the article, or "none", which gives the convolutions biases
+            instead. Gradient penalties need "none": they are about images that are judged alone.
+        num_classes: Classes to judge; 0 for images without classes.
 
     Raises:
-        ValueError: If the resolution or the number of channels cannot be judged.
+        ValueError: If the network cannot be made, or if it judges classes and is not told which.
     """
 
-    def __init__(self, resolution: int | Sequence[int], channels: int, width: int = 64) -> None:
+    def __init__(
+        self,
+        resolution: int | Sequence[int],
+        channels: int,
+        width: int = 64,
+        normalisation: Literal["batch", "none"] = "batch",
+        num_classes: int = 0,
+    ) -> None:
         super().__init__()
         pyramid = Pyramid("model.discriminator", resolution, channels, width)
+        alone = normalisation == "none"
         previous, *widths = pyramid.widths
         layers: list[nn.Module] = [
-            nn.Conv2d(channels, previous, 4, stride=2, padding=1, bias=False),
+            nn.Conv2d(channels, previous, 4, stride=2, padding=1, bias=alone),
             nn.LeakyReLU(0.2),
         ]
         for wide in widths:
             layers += [
-                nn.Conv2d(previous, wide, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(wide),
+                nn.Conv2d(previous, wide, 4, stride=2, padding=1, bias=alone),
+                *([] if alone else [nn.BatchNorm2d(wide)]),
                 nn.LeakyReLU(0.2),
             ]
             previous = wide
         layers.append(nn.Conv2d(previous, 1, pyramid.remaining, bias=False))
         self.layers = nn.Sequential(*layers)
+        self.projection = projected(previous, num_classes)
 
     def forward(self, images: Images, labels: Labels | None = None) -> Logits:
-        return self.layers(images).flatten()
+        *layers, judgement = self.layers
+        maps = images
+        for layer in layers:
+            maps = layer(maps)
+        return self.projection(judgement(maps).flatten(), maps, labels)

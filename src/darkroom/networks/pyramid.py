@@ -16,11 +16,14 @@ class Pyramid:
         width: Channels of the level below the image.
 
     Attributes:
+        depth: How often the resolution is halved.
         widths: Channels of each level, from the image downwards: width, 2 width, ... 8 width.
         smallest: Height and width of the smallest map from which doubling reaches the resolution
             or beyond.
         remaining: Height and width of the map that halving (rounded down) leaves of the resolution.
         crop: The rows and the columns that cut the image out of the doubled map, at its centre.
+        margins: What enlarges the image to the doubled map again: columns on the left and on the
+            right, rows above and below.
 
     Raises:
         ValueError: If a side is under 16, the channels are not 1 to 4, or the width is 0.
@@ -45,13 +48,17 @@ class Pyramid:
             raise ValueError(f"{option}.width={width}: type a width of at least 1, such as 64.")
         depth = int(math.log2(min(rows, columns) / 4))
         scale = 2**depth
+        self.depth = depth
         self.widths = tuple(width * min(2**level, 8) for level in range(depth))
         self.smallest = (-(-rows // scale), -(-columns // scale))
         self.remaining = (rows // scale, columns // scale)
-        self.crop = (_centre(rows, scale), _centre(columns, scale))
+        above, below = _margins(rows, scale)
+        left, right = _margins(columns, scale)
+        self.crop = (slice(above, above + rows), slice(left, left + columns))
+        self.margins = (left, right, above, below)
 
 
-def _centre(side: int, scale: int) -> slice:
-    """The middle `side` pixels of the next multiple of `scale`."""
-    start = -side % scale // 2
-    return slice(start, start + side)
+def _margins(side: int, scale: int) -> tuple[int, int]:
+    """What is missing before and after `side` pixels to the next multiple of `scale`."""
+    missing = -side % scale
+    return missing // 2, missing - missing // 2
