@@ -91,6 +91,21 @@ def test_every_call_goes_on_in_one_sequence_of_further_noise():
     assert whole.unique().numel() == whole.numel()
 
 
+def test_uniform_and_normal_noise_go_on_in_one_sequence():
+    whole = Noise(5, torch.arange(4)).uniform(6)
+    parts = Noise(5, torch.arange(4))
+    first, normal, last = parts.uniform(2), parts.normal(3), parts.uniform(1)
+    between = stats.norm.cdf(normal.double())
+    torch.testing.assert_close(torch.from_numpy(between), whole[:, 2:5].double(), atol=1e-6, rtol=0)
+    assert torch.equal(torch.cat([first, last], dim=1), whole[:, [0, 1, 5]])
+
+
+def test_the_uniform_numbers_of_an_image_do_not_depend_on_its_batch():
+    together = Noise(5, torch.tensor([3, 900, 4])).uniform(2, 3)
+    alone = Noise(5, torch.tensor([900])).uniform(2, 3)
+    assert torch.equal(together[1], alone[0])
+
+
 def test_noise_in_double_precision_is_the_same_noise():
     single, double = (
         Noise(5, torch.arange(4)).normal(3, dtype=t) for t in (torch.float32, torch.float64)

@@ -55,7 +55,7 @@ def uniform(purpose: int, *counters: Int64[Tensor, "..."]) -> Float[Tensor, "...
 
 
 class Noise:
-    """Standard normal noise for images that are known by a number each.
+    """Noise for images that are known by a number each.
 
     The noise of an image depends on the purpose and on its number alone: not on the batch in which
     it is drawn, nor on the device, so two devices draw what one would have drawn.
@@ -69,15 +69,17 @@ class Noise:
         self.purpose, self.numbers = purpose, numbers
         self.drawn = 0
 
-    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "batch ..."]:
-        """Noise [batch, *shape]; a further call gives further noise."""
+    def uniform(self, *shape: int) -> Float[Tensor, "batch ..."]:
+        """Numbers within (0, 1) [batch, *shape]; a further call gives further numbers."""
         size = math.prod(shape)
         elements = torch.arange(self.drawn, self.drawn + size, device=self.numbers.device)
         self.drawn += size
-        u = uniform(self.purpose, self.numbers[:, None], elements)
+        return uniform(self.purpose, self.numbers[:, None], elements).reshape(-1, *shape)
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "batch ..."]:
+        """Standard normal noise [batch, *shape]; a further call gives further noise."""
         # the inverse of the normal distribution function
-        normal = math.sqrt(2) * torch.erfinv(2 * u - 1)
-        return normal.reshape(-1, *shape).to(dtype)
+        return (math.sqrt(2) * torch.erfinv(2 * self.uniform(*shape) - 1)).to(dtype)
 
 
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # as a signed number
