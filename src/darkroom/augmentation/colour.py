@@ -4,10 +4,15 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from darkroom.augmentation.transform import Probability, check, happens, pixelwise, signed
 from darkroom.images import Images
 from darkroom.randomness import Noise
+
+Colours = Float[Tensor, "batch colours height width"]
+Alpha = Float[Tensor, "batch alpha height width"]  # one channel or none
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class ColourMatrix:
         return torch.cat([x, alpha], dim=1)
 
 
-def _parted(images: Images) -> tuple[Images, Images]:
+def _parted(images: Images) -> tuple[Colours, Alpha]:
     """The channels that are colours, 1 or 3, and the alpha channel or none."""
     channels = images.shape[1]
     colours = channels - (channels % 2 == 0)

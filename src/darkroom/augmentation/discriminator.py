@@ -75,6 +75,9 @@ class Unaugmented(nn.Module):
 
     probability = 0.0
 
+    def __init__(self) -> None:  # torch's own takes whatever it is given
+        super().__init__()
+
     def forward(self, images: Images, noise: Noise) -> Images:
         return images
 

@@ -109,8 +109,8 @@ class Geometry:
             above 180.
 
     Source: Karras et al. 2020 (ADA), arXiv 2006.06676, appendix B, with its strengths. Their
-        images are enlarged by wavelets before they are interpolated, which keeps more of the
-        finest detail and takes four times as long.
+        images are interpolated at twice the size, enlarged and reduced by wavelets, which keeps
+        more of the finest detail and takes four times the pixels.
     """
 
     flip: float = 1.0
@@ -187,22 +187,20 @@ def _turned(
 
 def _places(x: Coordinate, y: Coordinate, height: int, width: int) -> tuple[Places, Places]:
     """Where the new pixels lie in the old image, counted from its first pixel."""
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    column = torch.arange(width, device=x.device) - middle_x
-    row = torch.arange(height, device=x.device)[:, None] - middle_y
+    column = torch.arange(width, device=x.device) - (width - 1) / 2
+    row = torch.arange(height, device=x.device)[:, None] - (height - 1) / 2
     # not as a product of matrices, which autocast and TF32 would round to parts of pixels
-    x, y = x[..., None, None], y[..., None, None]
-    return x[0] * column + x[1] * row + x[2] + middle_x, y[0] * column + y[1] * row + y[
-        2
-    ] + middle_y
+    x, y = x[:, :, None, None], y[:, :, None, None]
+    from_left = x[0] * column + x[1] * row + x[2] + (width - 1) / 2
+    from_top = y[0] * column + y[1] * row + y[2] + (height - 1) / 2
+    return from_left, from_top
 
 
 def _resampled(images: Images, x: Places, y: Places) -> Images:
     """The images at these places, linear between pixels and reflected outside.
 
-    A weighted sum of four gathers. `grid_sample` takes half the time on a CPU, but has no second
-    derivative in some versions of torch, and in its coordinates, -1 to 1, whole pixels are not
-    exact.
+    A weighted sum of four gathers. `grid_sample` is faster on a CPU, but some versions of torch
+    lack its second derivative, and its coordinates from -1 to 1 do not name a pixel exactly.
     """
     channels, height, width = images.shape[1:]
     pixels = images.flatten(2)

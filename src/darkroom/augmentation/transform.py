@@ -34,7 +34,7 @@ def signed(noise: Noise, count: int) -> tuple[PerImage, ...]:
     return (2 * noise.uniform(count) - 1).unbind(1)
 
 
-def pixelwise(values: PerImage, images: Images) -> Images:
+def pixelwise(values: PerImage, images: Images) -> Float[Tensor, "batch 1 1 1"]:
     """One number for each image, in the shape and the type to compute with its pixels."""
     return values[:, None, None, None].to(images)
 
