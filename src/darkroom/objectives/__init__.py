@@ -1,18 +1,46 @@
 """What is minimised: pure functions, one number per image."""
 
-from darkroom.objectives.adversarial import Adversarial, MinMax, NonSaturating
+from darkroom.objectives.adversarial import (
+    Adversarial,
+    Hinge,
+    LeastSquares,
+    MinMax,
+    NonSaturating,
+    Relativistic,
+    Wasserstein,
+)
 from darkroom.objectives.elbo import ELBO, Bound, bits_per_dim, importance_weighted
 from darkroom.objectives.likelihoods import Bernoulli, Gaussian, Likelihood
+from darkroom.objectives.penalties import (
+    R1,
+    R2,
+    ApproximateR1,
+    ApproximateR2,
+    Judged,
+    Penalty,
+    UnitSlope,
+)
 
 __all__ = [
     "ELBO",
+    "R1",
+    "R2",
     "Adversarial",
+    "ApproximateR1",
+    "ApproximateR2",
     "Bernoulli",
     "Bound",
     "Gaussian",
+    "Hinge",
+    "Judged",
+    "LeastSquares",
     "Likelihood",
     "MinMax",
     "NonSaturating",
+    "Penalty",
+    "Relativistic",
+    "UnitSlope",
+    "Wasserstein",
     "bits_per_dim",
     "importance_weighted",
 ]
