@@ -19,12 +19,67 @@ BATCH_SIZE = 16
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 1e-3, "betas": [0.5, 0.999]}
 SHAPE = {"resolution": 16, "channels": 1, "width": 4}
+RESIDUAL = {**SHAPE, "width": 8, "wide_levels": 1, "group_size": 4, "num_classes": 10}
+
+
+def schedule(start: float, end: float) -> dict[str, Any]:
+    """A way that short runs see the whole of."""
+    cosine = {"_target_": "darkroom.schedules.Cosine", "share": 0.5, "of": 8 * BATCH_SIZE}
+    return {**cosine, "start": start, "end": end}
+
+
+def seen_by_discriminator(**probability: Any) -> dict[str, Any]:
+    kinds = ("Geometry", "ColourMatrix", "Cutout")
+    return {
+        "_target_": "darkroom.augmentation.DiscriminatorAugmentation",
+        "transforms": [{"_target_": f"darkroom.augmentation.{kind}"} for kind in kinds],
+        "probability": probability,
+    }
+
+
 SYSTEMS = {
     "gan": {
         "_target_": "darkroom.systems.GAN",
         "generator": {"_target_": "darkroom.networks.DCGANGenerator", "latent_dim": 8, **SHAPE},
         "discriminator": {"_target_": "darkroom.networks.DCGANDiscriminator", **SHAPE},
         "objective": {"_target_": "darkroom.objectives.NonSaturating"},
+        "generator_optimizer": ADAM,
+        "discriminator_optimizer": ADAM,
+        "half_life": 100,
+    },
+    "modern": {  # classes, penalties, schedules, augmentation: all that changes with the clock
+        "_target_": "darkroom.systems.GAN",
+        "generator": {"_target_": "darkroom.networks.R3GANGenerator", "latent_dim": 8, **RESIDUAL},
+        "discriminator": {"_target_": "darkroom.networks.R3GANDiscriminator", **RESIDUAL},
+        "objective": {"_target_": "darkroom.objectives.Relativistic"},
+        "penalties": {
+            "r1": {"_target_": "darkroom.objectives.R1", "weight": schedule(1, 0.1)},
+            "r2": {"_target_": "darkroom.objectives.ApproximateR2", "weight": 1.0},
+        },
+        "augmentation": seen_by_discriminator(**schedule(0.2, 0.8)),
+        "generator_optimizer": {
+            "_target_": "darkroom.systems.Adam",
+            "_partial_": True,
+            "lr": schedule(1e-3, 1e-4),
+            "betas": [0.0, schedule(0.9, 0.99)],
+        },
+        "discriminator_optimizer": {"_target_": "darkroom.systems.Adam", "_partial_": True},
+        "half_life": schedule(10, 100),
+    },
+    "adaptive": {  # several steps of D for one of G, and a probability that has a memory
+        "_target_": "darkroom.systems.GAN",
+        "generator": {"_target_": "darkroom.networks.DCGANGenerator", "latent_dim": 8, **SHAPE},
+        "discriminator": {
+            "_target_": "darkroom.networks.DCGANDiscriminator",
+            "normalisation": "none",
+            **SHAPE,
+        },
+        "objective": {"_target_": "darkroom.objectives.NonSaturating"},
+        "penalties": {"slope": {"_target_": "darkroom.objectives.UnitSlope"}},
+        "augmentation": seen_by_discriminator(
+            _target_="darkroom.augmentation.Adaptive", images=200, every=3, target=0.0
+        ),
+        "discriminator_steps": 3,
         "generator_optimizer": ADAM,
         "discriminator_optimizer": ADAM,
         "half_life": 100,

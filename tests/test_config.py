@@ -57,7 +57,7 @@ def default() -> DictConfig:
             "data.augmentation=flip",
             "data.augmentation: expected Sequence[Augmentation], got 'flip'.",
         ),
-        ("model.half_life=null", "model.half_life: expected float, got None."),
+        ("model.half_life=null", "model.half_life: expected float | Schedule, got None."),
         ("callbacks.quality.every=often", "callbacks.quality.every: expected int, got 'often'."),
         ("~model.discriminator", "model needs 'discriminator'. Type model.discriminator=<value>."),
         ("~trainer.max_images", "trainer needs 'max_images'. Type trainer.max_images=<value>."),

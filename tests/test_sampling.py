@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from darkroom.networks import DCGANGenerator
-from darkroom.sampling import Interpolation, Reconstruction, Samples, develop, latents_of, slerp
+from darkroom.sampling import (
+    Classes,
+    Interpolation,
+    Reconstruction,
+    Samples,
+    develop,
+    drawn,
+    labels_of,
+    latents_of,
+    slerp,
+)
 
 LATENT_DIM = 8
 
@@ -23,6 +33,15 @@ class Drawer:
     def __call__(self, latents, labels=None):
         self.batch_sizes.append(len(latents))
         return self.generator(10 * latents)
+
+
+class Sorter:
+    """Draws the number of the class as a brightness; the latents make no difference."""
+
+    latent_dim, class_shares = LATENT_DIM, torch.tensor([0.5, 0.2, 0.3])
+
+    def __call__(self, latents, labels=None):
+        return (labels[:, None, None, None] / 127.5 - 1).expand(-1, 1, 16, 16)
 
 
 class Rebuilder(Drawer):
@@ -106,3 +125,50 @@ def test_only_as_many_held_out_images_are_rebuilt_as_there_are():
 def test_a_model_without_encoder_is_told_what_it_can_draw(drawer):
     with pytest.raises(ValueError, match="draw=samples"):
         Reconstruction()(drawer, no_images)
+
+
+# --- classes
+
+
+def classes_in(sheet):
+    return sheet.pixels[:, 0, 0, 0].tolist()
+
+
+def test_the_class_of_a_seed_depends_on_that_seed_alone_and_classes_come_as_often_as_in_the_data():
+    labels = labels_of(range(6000), Sorter())
+    assert torch.equal(labels_of([7, 4000], Sorter()), labels[[7, 4000]])
+    shares = torch.bincount(labels, minlength=3) / len(labels)
+    torch.testing.assert_close(shares, Sorter.class_shares, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_each_image_is_of_the_class_of_its_seed_in_any_batch_size(batch_size):
+    pixels = torch.cat(list(drawn(Sorter(), range(10), batch_size)))
+    assert pixels[:, 0, 0, 0].tolist() == labels_of(range(10), Sorter()).tolist()
+
+
+def test_a_label_makes_all_images_of_one_class():
+    assert classes_in(Samples(n=5, label=2)(Sorter(), no_images)) == [2] * 5
+    assert classes_in(Interpolation(n=2, steps=3, label=1)(Sorter(), no_images)) == [1] * 6
+
+
+def test_a_row_of_an_interpolation_keeps_the_class_that_it_begins_with():
+    sheet = Interpolation(n=4, steps=3)(Sorter(), no_images)
+    assert classes_in(sheet) == labels_of(range(4), Sorter()).repeat_interleave(3).tolist()
+
+
+def test_a_sheet_of_classes_has_a_row_for_each_and_the_same_seeds_in_all():
+    sheet = Classes(n=4, first_seed=3)(Sorter(), no_images)
+    assert classes_in(sheet) == [0] * 4 + [1] * 4 + [2] * 4
+    assert sheet.columns == 4
+    assert sheet.names[:2] == ("class-000-seed-000003", "class-000-seed-000004")
+
+
+def test_a_class_that_the_model_does_not_know_is_refused(drawer):
+    with pytest.raises(ValueError, match="label=3: this model draws classes 0 to 2"):
+        labels_of([0], Sorter(), 3)
+    with pytest.raises(ValueError, match="label=0: this model was not told of any classes"):
+        labels_of([0], drawer, 0)
+    with pytest.raises(ValueError, match="draw=classes needs a model that was told of classes"):
+        Classes()(drawer, no_images)
+    assert labels_of([0], drawer) is None

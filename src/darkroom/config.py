@@ -30,6 +30,7 @@ ALLOWED = (
     "darkroom.networks",
     "darkroom.objectives",
     "darkroom.sampling",
+    "darkroom.schedules",
     "darkroom.systems",
     "darkroom.trainer",
     "lightning.pytorch.callbacks",
@@ -41,6 +42,9 @@ ALLOWED = (
 """Modules, with all below them, whose classes a config may name. Functions never are."""
 
 RESERVED = {"_target_", "_partial_"}
+
+AUTOMATIC = {"data.resolution": 64, "data.channels": 3, "data.num_classes": 2}
+"""What the data settle if it is `auto`, each with a number that could come out."""
 
 
 @dataclass
@@ -54,6 +58,7 @@ class TrainConfig:
         trainer: Lightning's Trainer.
         logger: Loggers by name.
         callbacks: Callbacks by name.
+        class_names: The classes that the model is told of; set by train.py.
         resume: Folder of a run to continue.
         run_dir: Folder of this run; set by train.py.
         resumed_at: Images seen when it was resumed; set by train.py.
@@ -65,6 +70,7 @@ class TrainConfig:
     trainer: Any = MISSING
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    class_names: list[str] = field(default_factory=list)
     resume: str | None = None
     run_dir: str = "."
     resumed_at: int = 0
@@ -78,6 +84,7 @@ class SampleConfig:
         run: Folder of a run.
         checkpoint: last or best.
         draw: What to draw.
+        label: The class to draw, by its name or its number.
         folder: Folder for the images; within the run's folder if it is not given.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
@@ -86,6 +93,7 @@ class SampleConfig:
     run: str = MISSING
     checkpoint: str = "last"
     draw: Any = MISSING
+    label: int | str | None = None
     folder: str | None = None
     batch_size: int = 64
     device: str = "auto"
@@ -249,7 +257,7 @@ def problems(config: DictConfig) -> list[str]:
 def _settled(config: DictConfig) -> DictConfig:
     """As the data will settle what is `auto`, so that what refers to it can be checked."""
     settled = config.copy()
-    for option, any_number in {"data.resolution": 64, "data.channels": 3}.items():
+    for option, any_number in AUTOMATIC.items():
         if OmegaConf.select(config, option) == "auto":
             OmegaConf.update(settled, option, any_number)
     return settled

@@ -83,7 +83,7 @@ def test_broken_images_are_named(run):
 def test_an_objective_out_of_finite_outputs_is_named(run, monkeypatch):
     from darkroom.objectives import NonSaturating
 
-    monkeypatch.setattr(NonSaturating, "generator", lambda self, fake: fake * torch.inf)
+    monkeypatch.setattr(NonSaturating, "generator", lambda self, real, fake: fake * torch.inf)
     said = stopped(run, "gan", Finite())
     assert "After 0 images loss/generator is not finite: no module made it" in said
     assert "model.discriminator_optimizer.lr=0.0001 or model.generator_optimizer.lr=0.0001" in said

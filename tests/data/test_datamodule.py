@@ -81,7 +81,7 @@ def test_images_take_the_resolution_and_channels_asked_for():
     data = digits(resolution=20, channels=3)
     data.setup()
     assert data.training.pixels.shape[1:] == data.held_out.pixels.shape[1:] == (3, 20, 20)
-    assert data.num_classes == 10
+    assert len(data.training.class_names) == 10
 
 
 def test_images_take_a_height_and_a_width():
@@ -260,7 +260,7 @@ def test_fashion_is_found_in_the_layout_of_torchvision(ending, pack, tmp_path):
     data = FashionMNIST(str(tmp_path), resolution=28, channels=1)
     data.setup()
     assert data.training.pixels.shape == (18, 1, 28, 28)
-    assert data.num_classes == 10
+    assert len(data.training.class_names) == 10
 
 
 def test_fashion_is_found_elsewhere_too(tmp_path, monkeypatch):

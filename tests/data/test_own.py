@@ -85,7 +85,7 @@ def test_a_folder_gives_the_pixels_of_its_files(read, root):
     album(root, n=10, size=(8, 8))
     data = read(validation=0.3)
     assert [len(part) for part in parts(data)] == [7, 3, 0]
-    assert data.num_classes == 0
+    assert len(data.training.class_names) == 0
     for name, pixels in pixels_of(data).items():
         assert torch.equal(pixels, as_pixels(Image.open(root / name)))
 
@@ -212,11 +212,11 @@ def test_auto_looks_only_at_files_that_count(folder, root, tmp_path, capsys):
 def test_folders_are_classes_unless_told_otherwise(read, root):
     album(root, *(f"{kind}/{k}.png" for kind in ("dogs", "cats") for k in range(10)))
     data = read()
-    assert data.num_classes == 2
+    assert len(data.training.class_names) == 2
     assert data.training.class_names == data.held_out.class_names == ("cats", "dogs")
     for name, label in all_of(data, "labels").items():
         assert ("cats", "dogs")[label] == name.partition("/")[0]
-    assert read(classes=False).num_classes == 0
+    assert read(classes=False).training.class_names == ()
 
 
 def test_folders_called_train_val_and_test_are_the_splits(read, root):

@@ -65,7 +65,7 @@ def batches(data, steps):
 def test_the_parts_are_those_that_were_written(streaming, digits):
     data = streaming()
     data.setup()
-    assert (data.resolution, data.channels, data.num_classes) == (16, 1, 10)
+    assert (data.resolution, data.channels, len(data.training.class_names)) == (16, 1, 10)
     assert (len(data.training), len(data.held_out), len(data.test)) == (58, 42, 0)
     assert data.test.shape == (1, 16, 16)
     assert data.held_out.fingerprint() == digits.subset(torch.arange(58, 100)).fingerprint()

@@ -443,11 +443,11 @@ def test_sureness_that_is_memory_is_called_so() -> None:
     assert [finding.name for finding in diagnose(remembers)] == ["discriminator overfitting"]
 
 
-def test_probabilities_are_no_chances_in_another_game() -> None:
-    relative = "model.objective._target_=darkroom.objectives.Relativistic"
-    ill = case({**GAME, **SURE}, "model=gan")
-    other = Case(ill.curves, {**ill.options, "model.objective._target_": relative}, 1438, 500_000)
-    assert discriminator_too_strong(other) is None
+def test_logits_are_no_chances() -> None:
+    logits = {name.replace("probability/", "logit/"): levels for name, levels in SURE.items()}
+    game = {name: levels for name, levels in GAME.items() if "probability/" not in name}
+    assert discriminator_too_strong(case({**GAME, **SURE}, "model=gan")) is not None
+    assert discriminator_too_strong(case({**game, **logits}, "model=gan")) is None
 
 
 def test_a_generator_that_nobody_teaches_has_not_collapsed() -> None:

@@ -25,7 +25,7 @@ def ranks(model: str, devices: int, folder: Path) -> list[dict]:
     return [torch.load(folder / f"rank{k}.pt", weights_only=True) for k in range(devices)]
 
 
-@pytest.fixture(scope="module", params=["gan", "vae"])
+@pytest.fixture(scope="module", params=["gan", "modern", "adaptive", "vae"])
 def one_and_two(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     (one,) = ranks(request.param, 1, folder / "one")
@@ -49,9 +49,9 @@ def test_ranks_end_with_the_same_trained_weights(one_and_two):
             assert torch.equal(weight, second["weights"][name]), name
 
 
-def test_two_processes_give_one_processs_vae(one_and_two):
+def test_two_processes_give_one_processs_weights(one_and_two):
     model, one, (first, _) = one_and_two
-    if model == "gan":  # batch norm sees half a batch at a time, so only the shapes can agree
+    if model in ("gan", "adaptive"):  # batch norm sees half a batch at a time: the shapes agree
         assert first["weights"].keys() == one["weights"].keys()
         return
     for name, weight in one["weights"].items():

@@ -1,12 +1,21 @@
 """The GAN system against the article's loop, restated in plain PyTorch."""
 
+import math
+from itertools import pairwise
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
+from darkroom import config
+from darkroom.augmentation import Unaugmented
+from darkroom.images import Batch, to_float
 from darkroom.objectives import MinMax
+from darkroom.sampling import drawn
+from darkroom.schedules import changing
 from darkroom.systems.gan import frozen
+from tests.conftest import SYSTEMS
 
 STEPS = 4
 
@@ -22,7 +31,9 @@ class Spy(Callback):
         noise, record = system.noise, system.record
 
         def spied_noise(purpose, batch):
-            self.latents.append(noise(purpose, batch).normal(system.latent_dim, dtype=system.dtype))
+            if purpose == "latents":
+                drawn = noise(purpose, batch).normal(system.latent_dim, dtype=system.dtype)
+                self.latents.append(drawn)
             return noise(purpose, batch)
 
         def spied_record(terms):
@@ -113,7 +124,8 @@ def test_saturating_form_is_the_value_function_itself():
     real, fake = torch.randn(9).double(), torch.randn(9).double()
     value = real.sigmoid().log() + (1 - fake.sigmoid()).log()
     torch.testing.assert_close(MinMax().discriminator(real, fake), -value)
-    torch.testing.assert_close(MinMax().generator(fake), (1 - fake.sigmoid()).log())
+    found = MinMax().generator(lambda: real, fake)
+    torch.testing.assert_close(found, (1 - fake.sigmoid()).log())
 
 
 def test_clock_counts_images_and_not_optimizer_steps(run):
@@ -178,3 +190,126 @@ def test_options_for_one_optimizer_are_refused(run, option, value):
 def test_steps_as_a_budget_are_refused(run):
     with pytest.raises(ValueError, match=r"trainer\.max_images"):
         run("gan", images=16, max_steps=5)
+
+
+# --- what a modern game has in addition
+
+
+def trained_parts(system):
+    return [p.detach().clone() for p in system.generator.parameters()]
+
+
+class Watch(Callback):
+    """Keeps the generator's weights after each step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_end(self, trainer, system, *_):
+        self.weights.append(torch.cat([w.flatten() for w in trained_parts(system)]))
+
+
+def test_the_generator_has_a_turn_in_every_so_many_steps(run):
+    watch = Watch()
+    system = run("adaptive", images=7 * 16, callbacks=(watch,)).system
+    moved = [not torch.equal(a, b) for a, b in pairwise(watch.weights)]
+    assert moved == [False, False, True, False, False, True]  # after the first step of all
+    assert system.cycle == 3
+
+
+def test_penalties_are_added_with_the_weight_of_the_clock(run):
+    """The modern discriminator's loss, restated for a batch without augmentation."""
+    finished = run("modern", images=32)
+    system = finished.system
+    system.augmentation = Unaugmented()
+    images = to_float(finished.data.training.pixels[:16])
+    labels = finished.data.training.labels[:16]
+    batch = Batch(images, labels, torch.zeros(16).long(), torch.arange(16))
+    fake = system.generator(torch.randn(16, 8), labels).detach()
+
+    real, weights = images.clone().requires_grad_(), list(system.discriminator.parameters())
+    real_logits, fake_logits = (system.discriminator(x, labels) for x in (real, fake))
+    (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+    gamma = 0.1 + 0.9 * (1 + math.cos(math.pi * 32 / 64)) / 2  # half-way, at 32 of 64 images
+    e = system.noise("penalty r2", batch).normal(1, 16, 16)
+    nudged = system.discriminator(fake + 0.01 * e, labels)
+    loss = (
+        torch.nn.functional.softplus(fake_logits - real_logits)
+        + gamma * slope.square().sum((1, 2, 3)) / 2
+        + ((nudged - fake_logits) / 0.01).square() / 2
+    )
+    expected = torch.autograd.grad(loss.mean(), weights)
+    terms = system.discriminator_step(batch, fake)
+    for weight, gradient in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, rtol=1e-4, atol=1e-6)
+    assert terms.keys() == {
+        "loss/discriminator",
+        "logit/real",
+        "logit/fake_before",
+        "penalty/r1",
+        "penalty/r2",
+    }
+
+
+def test_real_images_and_fakes_are_augmented_alike_and_differently_each_time(run):
+    system = run("modern", images=16).system
+    seen = []
+    discriminator, system.discriminator = system.discriminator, nn.Module()
+    system.discriminator.forward = lambda images, labels: (
+        seen.append(images) or images.sum((1, 2, 3))
+    )
+    images = torch.rand(16, 1, 16, 16) * 2 - 1
+    batch = Batch(images, torch.zeros(16).long(), torch.zeros(16).long(), torch.arange(16))
+    system.augmentation.advance(10**6)  # the highest probability
+    for purpose in ("real", "real", "fake"):
+        system.opinion(images, batch, purpose)
+    assert torch.equal(seen[0], seen[1])  # the same purpose at the same time
+    assert not torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[0], images)
+    system.discriminator = discriminator
+
+
+def test_the_generator_learns_through_the_augmentation(run):
+    watch = Watch()
+    run("modern", images=3 * 16, callbacks=(watch,))
+    assert all(not torch.equal(a, b) for a, b in pairwise(watch.weights))
+
+
+def test_a_model_of_classes_knows_how_often_they_come(run):
+    finished = run("modern", images=16)
+    shares = finished.data.class_shares()
+    assert shares.shape == (10,)
+    torch.testing.assert_close(finished.system.class_shares, shares)
+    assert "class_shares" in finished.system.state_dict()
+    images = torch.cat(list(drawn(finished.system, range(8))))
+    again = torch.cat(list(drawn(finished.system, range(8), label=3)))
+    assert not torch.equal(images, again)
+    with pytest.raises(ValueError, match="was given no labels"):
+        finished.system(torch.zeros(1, 8))
+
+
+def test_a_model_without_classes_has_no_shares(run):
+    system = run("gan", images=16).system
+    assert system.class_shares is None
+    assert "class_shares" not in system.state_dict()
+
+
+def test_what_changes_is_told_and_what_does_not_is_not(run):
+    system = run("modern", images=64).system
+    now = changing(system.settings(), system.images_seen)
+    assert now == pytest.approx(
+        {
+            "half_life": 100,
+            "generator/lr": 1e-4,
+            "generator/beta2": 0.99,
+            "penalty/r1": 0.1,
+        }
+    )
+    group = system.trainer.optimizers[1].param_groups[0]
+    assert 1e-4 < group["lr"] < 3e-4  # of the last step, which began at 48 images
+
+
+def test_a_discriminator_without_steps_is_refused():
+    tree = config.OmegaConf.create(SYSTEMS["gan"] | {"discriminator_steps": 0})
+    with pytest.raises(ValueError, match="discriminator_steps=0: type a number from 1 on"):
+        config.build(tree)

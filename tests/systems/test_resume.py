@@ -1,5 +1,6 @@
 """A resumed run is the uninterrupted run, bit for bit."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,14 @@ def options_of(run_options, **data):
     return run_options | {"data": run_options.get("data", {}) | data}
 
 
-@pytest.mark.parametrize("model", ["gan", "vae"])
-@pytest.mark.parametrize("resident", [True, False])
-@pytest.mark.parametrize("source", ["digits", "folder"])
+@pytest.mark.parametrize(
+    ("model", "source", "resident"),
+    [
+        *product(("gan", "vae"), ("digits", "folder"), (True, False)),
+        ("modern", "digits", True),
+        ("adaptive", "digits", True),
+    ],
+)
 def test_run_stopped_after_any_step_ends_bit_equal(
     model, resident, source, folder, run, tmp_path: Path
 ):

@@ -12,6 +12,7 @@ from darkroom.callbacks.pictures import Pictures, ReconstructionGrid, SampleGrid
 from darkroom.callbacks.posterior import Posterior
 from darkroom.callbacks.progress import Progress
 from darkroom.callbacks.quality import Quality
+from darkroom.callbacks.settings import Settings
 from darkroom.callbacks.spread import Spread
 from darkroom.callbacks.throughput import Throughput
 
@@ -30,6 +31,7 @@ __all__ = [
     "Quality",
     "ReconstructionGrid",
     "SampleGrid",
+    "Settings",
     "Spread",
     "Throughput",
 ]

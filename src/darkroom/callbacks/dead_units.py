@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from darkroom.callbacks.measurement import Measurement, on_device, specimens, undisturbed
-from darkroom.sampling import Reconstructs, latents_of
+from darkroom.sampling import Reconstructs, labels_of, latents_of
 from darkroom.systems import GAN, System
 from darkroom.trainer import Trainer
 
@@ -51,7 +51,8 @@ class DeadUnits(Measurement):
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
         shown = on_device(specimens(trainer.datamodule.held_out, self.n), system)
         with _watched(system) as alive:
-            system(latents_of(range(self.n), system.latent_dim))
+            seeds = range(self.n)
+            system(latents_of(seeds, system.latent_dim), labels_of(seeds, system))
             if isinstance(system, Reconstructs):
                 system.reconstruct(shown.images)
             if isinstance(system, GAN):

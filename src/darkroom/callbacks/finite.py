@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from darkroom.callbacks.every import EveryImages
-from darkroom.callbacks.gradient_norms import part_of
 from darkroom.images import Batch
 from darkroom.systems import System
 from darkroom.trainer import Trainer
@@ -117,7 +116,8 @@ def culprit(trainer: Trainer, system: System, batch: Batch) -> Culprit:
         suppress(RuntimeError, ValueError),  # memory for one step only; code that refuses a NaN
     ):
         system.training_step(batch)
-    losses = [name for name in terms if name.startswith("loss/") and not _is_finite(terms[name])]
+    summands = [name for name in terms if name.startswith(("loss/", "penalty/"))]
+    losses = [name for name in summands if not _is_finite(terms[name])]
     loss = losses[0] if losses else "a loss"
     if not _is_finite(batch.images):
         return Culprit(loss, "images", "the images that came in are not finite")
@@ -154,7 +154,7 @@ def remedy(trainer: Trainer, system: System, path: str) -> str:
     options = []
     if trainer.precision != "32-true":
         options.append("trainer.precision=32-true")
-    rates = {part_of(system, each): each.param_groups[0]["lr"] for each in trainer.optimizers}
+    rates = {system.part_of(each): each.param_groups[0]["lr"] for each in trainer.optimizers}
     part = path.partition(".")[0]
     for name in [part] if part in rates else rates:
         optimizer = "optimizer" if len(rates) == 1 else f"{name}_optimizer"

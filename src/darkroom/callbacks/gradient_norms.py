@@ -32,7 +32,7 @@ class GradientNorms(Callback):
             return
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self.norms[part_of(system, optimizer)] = get_total_norm(gradients)
+        self.norms[system.part_of(optimizer)] = get_total_norm(gradients)
 
     def on_train_batch_end(
         self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
@@ -42,11 +42,3 @@ class GradientNorms(Callback):
             names = [f"vitals/gradient_norm/{part}" for part in self.norms]
             system.write(dict(zip(names, norms, strict=True)))
             self.norms = {}
-
-
-def part_of(system: System, optimizer: optim.Optimizer) -> str:
-    """The part of a system whose weights an optimizer moves."""
-    first = optimizer.param_groups[0]["params"][0]
-    names = [name for name, weight in system.named_parameters() if weight is first]
-    assert names, "an optimizer moves the system's own weights"
-    return names[0].partition(".")[0]

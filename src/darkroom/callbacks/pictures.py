@@ -6,7 +6,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from darkroom.callbacks.every import EveryImages
 from darkroom.images import save_png, tile, visible_scale
-from darkroom.sampling import Reconstruction, Reconstructs, Samples, Sheet
+from darkroom.sampling import Classes, Reconstruction, Reconstructs, Samples, Sheet, shares_of
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -36,7 +36,7 @@ class Pictures(EveryImages):
 
 
 class SampleGrid(Pictures):
-    """The same seeds over and over, so that one sees them develop.
+    """The same seeds over and over, so that one sees them develop; a row a class, if it knows any.
 
     Args:
         every: Interval in images.
@@ -47,10 +47,13 @@ class SampleGrid(Pictures):
 
     def __init__(self, every: int, n: int = 64) -> None:
         super().__init__(every)
-        self.draw = Samples(n)
+        self.n = n
 
     def sheet(self, trainer: Trainer, system: System) -> Sheet:
-        return self.draw(system, trainer.datamodule.held_out.some)
+        draw: Samples | Classes = Samples(self.n)
+        if (shares := shares_of(system)) is not None:
+            draw = Classes(max(1, self.n // len(shares)))
+        return draw(system, trainer.datamodule.held_out.some)
 
 
 class ReconstructionGrid(Pictures):

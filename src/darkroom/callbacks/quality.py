@@ -9,7 +9,7 @@ from darkroom.images import Features, Pixels
 from darkroom.metrics import kernel_distance
 from darkroom.metrics.features import FeatureNetwork, Lesson, Yardstick
 from darkroom.metrics.features.thumbnail import Thumbnail
-from darkroom.sampling import develop, latents_of
+from darkroom.sampling import drawn
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -45,8 +45,8 @@ class Quality(Measurement):
             self.real = self._described(trainer.datamodule.held_out.some(self.n))
 
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
-        latents = latents_of(range(self.n), system.latent_dim)
-        fake = torch.cat([self.network(pixels) for pixels in develop(system, latents)]).double()
+        samples = drawn(system, range(self.n))
+        fake = torch.cat([self.network(pixels) for pixels in samples]).double()
         distance = kernel_distance(self.real, fake)
         return {f"quality/kid_{self.network.instrument.name}": distance}
 

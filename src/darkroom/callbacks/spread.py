@@ -8,7 +8,7 @@ import torch
 from darkroom.callbacks.measurement import Measurement, specimens
 from darkroom.images import Features
 from darkroom.metrics import thumbnails
-from darkroom.sampling import develop, latents_of
+from darkroom.sampling import drawn
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -37,8 +37,7 @@ class Spread(Measurement):
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
         real = thumbnails(specimens(trainer.datamodule.held_out, self.n).images)
         between_real = torch.pdist(real).mean()
-        latents = latents_of(range(self.n), system.latent_dim)
-        samples = torch.cat([thumbnails(pixels) for pixels in develop(system, latents)])
+        samples = torch.cat([thumbnails(pixels) for pixels in drawn(system, range(self.n))])
         measured = {"vitals/diversity": float(torch.pdist(samples).mean() / between_real)}
         if self.previous is not None:
             moved = (samples - self.previous).norm(dim=1).mean()

@@ -7,7 +7,9 @@ from typing import Literal, Protocol, cast, runtime_checkable
 
 import psutil
 import torch
+from jaxtyping import Float
 from lightning import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from darkroom.augmentation import Augmentation
@@ -46,6 +48,7 @@ class ImageData(LightningDataModule):
             the set lies; auto keeps them if that leaves most of the memory free. The batches are
             the same.
         num_workers: Processes that fetch batches when not resident.
+        num_classes: How many classes the model is told of: 0 for none, auto for all.
         split_seed: Seed of the split. It is not the run's, so that runs of several seeds are judged
             by the same images, which none of them has seen.
 
@@ -75,6 +78,7 @@ class ImageData(LightningDataModule):
         resident: bool | Literal["auto"] = "auto",
         num_workers: int = 0,
         split_seed: int = 0,
+        num_classes: int | Literal["auto"] = 0,
     ) -> None:
         super().__init__()
         if not 0 < validation < 1:
@@ -92,15 +96,11 @@ class ImageData(LightningDataModule):
         self.validation, self.split_seed = validation, split_seed
         self.augmentation, self.limit = augmentation, limit
         self.resident, self.num_workers = resident, num_workers
+        self.num_classes = num_classes
 
     @abstractmethod
     def read(self) -> Divisible:
         """The images, at most `limit`, in the resolution and the channels asked for."""
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the data set, 0 where there are none."""
-        return len(self.training.class_names)
 
     def setup(self, stage: str | None = None) -> None:
         if hasattr(self, "training"):
@@ -118,6 +118,7 @@ class ImageData(LightningDataModule):
         self.training = images.subset(division.training)
         self.held_out = images.subset(division.held_out)
         self.test = images.subset(division.test)
+        self._settle_classes()
 
     def labelled(self, most: int = 50_000) -> ArraySet:
         """Training images with their classes, to teach a classifier with, after `setup`.
@@ -136,6 +137,21 @@ class ImageData(LightningDataModule):
         places = spread(training.sizes[0] if isinstance(training, Chunked) else len(training), most)
         batch = training[(torch.zeros_like(places), places)]
         return ArraySet(batch.images, batch.labels, training.class_names)
+
+    def class_shares(self) -> Float[Tensor, " classes"]:
+        """How often each class occurs among the training images, after `setup`.
+
+        Raises:
+            ValueError: If some have none.
+        """
+        labels = self.labelled().labels
+        if labels.min() < 0:
+            raise ValueError(
+                f"data.num_classes={self.num_classes}: some images have no class. Leave it out, or "
+                "give each of them one."
+            )
+        counts = torch.bincount(labels, minlength=len(self.training.class_names))
+        return counts.float() / len(labels)
 
     def order(self) -> Order:
         """Which training image comes when."""
@@ -181,6 +197,17 @@ class ImageData(LightningDataModule):
                 images = augment(images, self.seed, batch.epochs, batch.indices)
         dtype = cast(torch.dtype, trainer.lightning_module.dtype)
         return batch._replace(images=images.to(dtype))
+
+    def _settle_classes(self) -> None:
+        there = len(self.training.class_names)
+        if self.num_classes == "auto" and there:
+            self.num_classes = there
+        if self.num_classes not in (0, there):
+            remedy = "Type data.num_classes=auto, or 0 for a model that is told of none."
+            raise ValueError(
+                f"data.num_classes={self.num_classes}: the data have {there or 'no'} classes. "
+                f"{remedy if there else 'Sort the images into a folder for each class.'}"
+            )
 
     def _is_resident(self, device: torch.device) -> bool:
         if self.resident != "auto":

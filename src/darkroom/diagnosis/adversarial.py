@@ -76,7 +76,7 @@ def discriminator_too_strong(case: Case) -> Finding | None:
         return None
     names = ("probability/real", "probability/fake_before", "probability/fake_after")
     real, before, after = (case.level(name, STEPS) for name in names)
-    if real is None or before is None or after is None or not _speaks_of_chances(case):
+    if real is None or before is None or after is None:
         return None
     is_sure = real > SURE and before < 1 - SURE and after < 1 - SURE
     if not is_sure or discriminator_overfitting(case) or mode_collapse(case):
@@ -117,7 +117,7 @@ def discriminator_too_weak(case: Case) -> Finding | None:
     names = ("probability/real", "probability/fake_before")
     real, fake = (case.curve(name, STEPS) for name in names)
     accuracy = case.curve("vitals/accuracy", MEASUREMENTS)
-    if real is not None and fake is not None and _speaks_of_chances(case):
+    if real is not None and fake is not None:
         ahead = real.tail(0.9).level() - fake.tail(0.9).level()
         is_unsure = ahead < UNSURE
         shown = (
@@ -237,12 +237,6 @@ def oscillation(case: Case) -> Finding | None:
         },
         curves=("vitals/drift", course.name),
     )
-
-
-def _speaks_of_chances(case: Case) -> bool:
-    """Whether sigmoid(logit) is the chance that an image is real, as these objectives train it."""
-    objective = str(case.options.get("model.objective._target_", NON_SATURATING))
-    return objective.rpartition(".")[2] in ("NonSaturating", "MinMax")
 
 
 def _caught_up(case: Case, slow: str, fast: str, reason: str) -> Remedies:

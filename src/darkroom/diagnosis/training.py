@@ -205,10 +205,7 @@ def _exploded_logits(case: Case) -> tuple[str, bool] | None:
 def _losing_discriminator(case: Case) -> tuple[str, bool] | None:
     names = ("loss/discriminator", "probability/real", "probability/fake_before")
     loss, real, fake = (case.curve(name, STEPS) for name in names)
-    objective = str(case.options.get("model.objective._target_", "NonSaturating"))
-    if loss is None or real is None or fake is None:
-        return None
-    if not objective.endswith(("NonSaturating", "MinMax")) or real.level() < fake.level():
+    if loss is None or real is None or fake is None or real.level() < fake.level():
         return None
     share = float((loss.tail(2 / 3).values > 2 * GUESS).mean())
     if share < OFTEN:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from darkroom.curves import Curve
 from darkroom.evaluation.subject import Samples
-from darkroom.sampling import latents_of
+from darkroom.sampling import labels_of, latents_of
 from darkroom.systems import System
 
 TIMED = 8  # chunks of samples
@@ -61,7 +61,8 @@ def cost_of(
 def _flops(system: System, batch_size: int) -> float:
     """Floating-point operations for one sample; a product that is added on counts as two."""
     with FlopCounterMode(display=False) as counter:
-        system(latents_of(range(batch_size), system.latent_dim))
+        seeds = range(batch_size)
+        system(latents_of(seeds, system.latent_dim), labels_of(seeds, system))
     return counter.get_total_flops() / batch_size
 
 

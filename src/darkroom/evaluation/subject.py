@@ -11,7 +11,7 @@ from torch import Tensor
 
 from darkroom.data.datasets import ImageSet, spread
 from darkroom.images import Pixels
-from darkroom.sampling import Generator, develop, latents_of
+from darkroom.sampling import Generator, drawn
 
 CHUNK = 256
 
@@ -61,8 +61,7 @@ class Samples:
 
     def at(self, places: Sequence[int]) -> Pixels:
         seeds = [self.first_seed + place for place in places]
-        latents = latents_of(seeds, self.generator.latent_dim)
-        return torch.cat(list(develop(self.generator, latents, self.batch_size)))
+        return torch.cat(list(drawn(self.generator, seeds, self.batch_size)))
 
 
 @dataclass(frozen=True)

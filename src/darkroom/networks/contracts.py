@@ -12,9 +12,15 @@ from darkroom.randomness import Noise
 
 @runtime_checkable
 class Generator(Protocol):
-    """Latents to images."""
+    """Latents to images.
+
+    Attributes:
+        latent_dim: Length of the latents.
+        num_classes: Classes that it has to be told of; 0 for none.
+    """
 
     latent_dim: int
+    num_classes: int
 
     def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
 

@@ -41,7 +41,7 @@ class DCGANGenerator(nn.Module):
     ) -> None:
         super().__init__()
         pyramid = Pyramid("model.generator", resolution, channels, width)
-        self.latent_dim = latent_dim
+        self.latent_dim, self.num_classes = latent_dim, num_classes
         self.code = coded(latent_dim, num_classes)
         self.crop = pyramid.crop
         *widths, first = pyramid.widths

@@ -64,7 +64,7 @@ class R3GANGenerator(nn.Module):
         levels = _Levels(
             "model.generator", pyramid.depth, width, wide_levels, blocks, expansion, group_size
         )
-        self.latent_dim = latent_dim
+        self.latent_dim, self.num_classes = latent_dim, num_classes
         self.crop = pyramid.crop
         self.code = coded(latent_dim, num_classes)
         self.lowest = nn.Sequential(

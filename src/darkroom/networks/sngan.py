@@ -47,7 +47,7 @@ class SNGANGenerator(nn.Module):
     ) -> None:
         super().__init__()
         pyramid = Pyramid("model.generator", resolution, channels, width)
-        self.latent_dim = latent_dim
+        self.latent_dim, self.num_classes = latent_dim, num_classes
         self.crop = pyramid.crop
         self.code = coded(latent_dim, num_classes)
         below = pyramid.widths[-1]

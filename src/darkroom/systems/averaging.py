@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from darkroom.schedules import Schedule, at
+
 RAMP_UP = 0.05  # of the images seen: the half-life while training is young
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -24,7 +26,7 @@ class AveragedNetwork(AveragedModel):
     Source: Karras et al. 2020 (StyleGAN2-ADA), arXiv 2006.06676: half-life in images, ramped up.
     """
 
-    def __init__(self, network: nn.Module, half_life: float) -> None:
+    def __init__(self, network: nn.Module, half_life: float | Schedule) -> None:
         super().__init__(network, multi_avg_fn=self._blend, use_buffers=True)
         self.half_life = half_life
         self.images_seen = 0
@@ -33,7 +35,7 @@ class AveragedNetwork(AveragedModel):
 
     def update(self, network: nn.Module, images_seen: int) -> None:
         """Takes the present weights in, at the time `images_seen` of the training's clock."""
-        half_life = min(self.half_life, RAMP_UP * images_seen)
+        half_life = min(at(self.half_life, images_seen), RAMP_UP * images_seen)
         self.decay = 0.5 ** ((images_seen - self.images_seen) / max(half_life, 1e-8))
         self.images_seen = images_seen
         self.update_parameters(network)

@@ -1,19 +1,22 @@
 """The game of two players, in manual optimization."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
+import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn, optim
 
-from darkroom.images import Batch, Images, Labels, Latents
+from darkroom.augmentation import DiscriminatorAugmentation, Unaugmented
+from darkroom.images import Batch, Images, Labels, Latents, Logits
 from darkroom.networks import Generator
-from darkroom.objectives import Adversarial
+from darkroom.objectives import Adversarial, Judged, Penalty
+from darkroom.schedules import Schedule, at
 from darkroom.systems.averaging import AveragedNetwork
+from darkroom.systems.optimizers import OptimizerFactory
 from darkroom.systems.system import System
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], optim.Optimizer]
 
 
 class GAN(System):
@@ -25,9 +28,18 @@ class GAN(System):
         objective: The losses of both players.
         generator_optimizer: Makes an optimizer from parameters.
         discriminator_optimizer: Likewise.
+        penalties: What the discriminator's loss has in addition, by name.
+        augmentation: What happens to all images on their way to the discriminator; nothing if it
+            is not given.
+        discriminator_steps: Steps of the discriminator for each one of the generator.
         half_life: Half-life of the averaged generator, in images.
         seed: The run's seed.
+
+    Raises:
+        ValueError: If the discriminator has no steps.
     """
+
+    class_shares: Tensor | None
 
     def __init__(
         self,
@@ -36,20 +48,41 @@ class GAN(System):
         objective: Adversarial,
         generator_optimizer: OptimizerFactory,
         discriminator_optimizer: OptimizerFactory,
-        half_life: float = 10_000,
+        penalties: Mapping[str, Penalty | None] | None = None,
+        augmentation: DiscriminatorAugmentation | None = None,
+        discriminator_steps: int = 1,
+        half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
         super().__init__(seed)
+        if discriminator_steps < 1:
+            raise ValueError(
+                f"model.discriminator_steps={discriminator_steps}: type a number from 1 on."
+            )
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
         self.averaged = AveragedNetwork(generator, half_life)
         self.objective = objective
+        self.penalties = {k: p for k, p in (penalties or {}).items() if p is not None}
+        self.augmentation = augmentation or Unaugmented()
+        self.cycle = discriminator_steps
         self.optimizer_factories = (discriminator_optimizer, generator_optimizer)
         self.latent_dim = cast(Generator, generator).latent_dim
+        classes = cast(Generator, generator).num_classes
+        shares = torch.full((classes,), 1 / classes) if classes else None
+        self.register_buffer("class_shares", shares)
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
-        return self.averaged(latents.to(next(self.parameters())), labels)
+        weight = next(self.parameters())
+        return self.averaged(
+            latents.to(weight), None if labels is None else labels.to(weight.device)
+        )
+
+    def on_fit_start(self) -> None:
+        if self.class_shares is not None:
+            data = self.trainer.datamodule  # type: ignore[attr-defined]  # set dynamically
+            self.class_shares.copy_(data.class_shares())
 
     def trained_parts(self) -> Iterable[nn.Module]:
         return self.generator, self.discriminator
@@ -61,11 +94,22 @@ class GAN(System):
             make_generators(self.generator.parameters()),
         ]
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        super().on_train_batch_start(batch, batch_idx)
+        self.augmentation.advance(self.images_seen)
+
+    def settings(self) -> Mapping[str, float | Schedule]:
+        weights = {f"penalty/{name}": penalty.weight for name, penalty in self.penalties.items()}
+        return {**super().settings(), **weights}
+
     def training_step(self, batch: Batch) -> None:
+        is_generators_turn = self.step_number(batch) % self.cycle == 0
         latents = self.noise("latents", batch).normal(self.latent_dim).to(batch.images)
-        fake = self.generator(latents, batch.labels)
+        with torch.set_grad_enabled(is_generators_turn):
+            fake = self.generator(latents, batch.labels)
         terms = self.discriminator_step(batch, fake.detach())
-        terms |= self.generator_step(batch, fake)
+        if is_generators_turn:
+            terms |= self.generator_step(batch, fake)
         self.count(batch)
         self.averaged.update(self.generator, self.images_seen)
         self.record(terms)
@@ -73,28 +117,48 @@ class GAN(System):
     def discriminator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
         """One step of the discriminator, on real images and on fakes that carry no gradient."""
         optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
-        real_logits = self.discriminator(batch.images, batch.labels)
-        fake_logits = self.discriminator(fake, batch.labels)
-        loss = self.objective.discriminator(real_logits, fake_logits).mean()
+        real, fakes = (
+            Judged(
+                partial(self.opinion, batch=batch, purpose=f"{kind} for the discriminator"),
+                images.detach().requires_grad_(bool(self.penalties)),
+            )
+            for kind, images in (("real", batch.images), ("fake", fake))
+        )
+        loss = self.objective.discriminator(real.logits, fakes.logits).mean()
+        reading = self.objective.reading
+        terms = {
+            "loss/discriminator": loss,
+            f"{reading.name}/real": reading.of(real.logits),
+            f"{reading.name}/fake_before": reading.of(fakes.logits),
+        }
+        for name, penalty in self.penalties.items():
+            term = penalty(real, fakes, self.noise(f"penalty {name}", batch)).mean()
+            terms[f"penalty/{name}"] = term
+            loss = loss + at(penalty.weight, self.images_seen) * term
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
-        return {
-            "loss/discriminator": loss,
-            "probability/real": real_logits.sigmoid(),
-            "probability/fake_before": fake_logits.sigmoid(),
-        }
+        judged = cast(Tensor, self.all_gather(real.logits.detach())).flatten()
+        self.augmentation.observe(judged, len(judged))
+        return terms
 
     def generator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
         """One step of the generator, on the same fakes through the updated discriminator."""
         _, optimizer = cast(list[LightningOptimizer], self.optimizers())
+        real = partial(self.opinion, batch.images, batch, "real for the generator")
         with frozen(self.discriminator):
-            fake_logits = self.discriminator(fake, batch.labels)
-            loss = self.objective.generator(fake_logits).mean()
+            fake_logits = self.opinion(fake, batch, "fake for the generator")
+            loss = self.objective.generator(real, fake_logits).mean()
             optimizer.zero_grad()
             self.manual_backward(loss)
         optimizer.step()
-        return {"loss/generator": loss, "probability/fake_after": fake_logits.sigmoid()}
+        reading = self.objective.reading
+        return {"loss/generator": loss, f"{reading.name}/fake_after": reading.of(fake_logits)}
+
+    def opinion(self, images: Images, batch: Batch, purpose: str) -> Logits:
+        """What the discriminator says of images in the place of a batch's, once augmented."""
+        seen = self.augmentation(images, self.noise(f"augmentation of {purpose}", batch))
+        return self.discriminator(seen, batch.labels)
 
 
 @contextmanager

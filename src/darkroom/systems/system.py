@@ -5,10 +5,13 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
 from darkroom.images import Batch, Images, Labels, Latents
 from darkroom.randomness import Noise, key
+from darkroom.schedules import Schedule
+from darkroom.systems.averaging import AveragedNetwork
+from darkroom.systems.optimizers import Adam
 
 
 class System(LightningModule):
@@ -22,9 +25,14 @@ class System(LightningModule):
 
     Args:
         seed: The run's seed; noise is a function of it and of the clock.
+
+    Attributes:
+        cycle: Steps after which every part has had its turn.
     """
 
     latent_dim: int
+    averaged: AveragedNetwork
+    cycle: int = 1
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -43,6 +51,31 @@ class System(LightningModule):
         rows = len(batch.images)
         first = self.images_seen + self.global_rank * rows
         return Noise(key(self.seed, purpose), torch.arange(first, first + rows, device=self.device))
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        for optimizer in self.trainer.optimizers:
+            if isinstance(optimizer, Adam):
+                optimizer.advance(self.images_seen)
+
+    def settings(self) -> Mapping[str, float | Schedule]:
+        """What may change while the run goes on, by name."""
+        settings: dict[str, float | Schedule] = {"half_life": self.averaged.half_life}
+        for optimizer in self.trainer.optimizers:
+            if isinstance(optimizer, Adam):
+                part = self.part_of(optimizer)
+                settings |= {f"{part}/{k}": v for k, v in optimizer.settings.items()}
+        return settings
+
+    def part_of(self, optimizer: optim.Optimizer) -> str:
+        """Name of the part whose weights an optimizer moves."""
+        first = optimizer.param_groups[0]["params"][0]
+        names = [name for name, weight in self.named_parameters() if weight is first]
+        assert names, "an optimizer moves the system's own weights"
+        return names[0].partition(".")[0]
+
+    def step_number(self, batch: Batch) -> int:
+        """How many steps of such batches the clock has counted."""
+        return self.images_seen // (len(batch.images) * self.trainer.world_size)
 
     def count(self, batch: Batch) -> None:
         """Advances the clock by what all devices together were shown."""

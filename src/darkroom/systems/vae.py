@@ -9,8 +9,9 @@ from darkroom.images import Batch, Images, Labels, Latents
 from darkroom.networks import LatentModel
 from darkroom.objectives import ELBO, Bound, bits_per_dim
 from darkroom.randomness import Noise, key
+from darkroom.schedules import Schedule
 from darkroom.systems.averaging import AveragedNetwork
-from darkroom.systems.gan import OptimizerFactory
+from darkroom.systems.optimizers import OptimizerFactory
 from darkroom.systems.system import System
 
 
@@ -30,7 +31,7 @@ class VAE(System):
         network: nn.Module,
         objective: ELBO,
         optimizer: OptimizerFactory,
-        half_life: float = 10_000,
+        half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
         super().__init__(seed)

@@ -25,6 +25,7 @@ def sample(composed: DictConfig) -> None:
         data.setup()
         return data.held_out.some(n)
 
+    composed.label = _number_of(composed.label, list(saved.config.class_names))
     draw = config.build(composed.draw)
     sheet: Sheet = draw(saved.system, held_out, composed.batch_size)
     name = type(draw).__name__.lower()
@@ -38,3 +39,17 @@ def sample(composed: DictConfig) -> None:
     print(
         f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}"
     )
+
+
+def _number_of(label: int | str | None, names: list[str]) -> int | None:
+    """The class that a user means, by its name or its number.
+
+    Raises:
+        ValueError: If no class has the name.
+    """
+    if label is None or isinstance(label, int):
+        return label
+    if label not in names:
+        known = f"It draws {', '.join(names)}" if names else "It was not told of any classes"
+        raise ValueError(f"label={label}: this model draws no such class. {known}.")
+    return names.index(label)

@@ -42,6 +42,8 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
     data.prepare_data()
     data.setup()
     composed.data.resolution, composed.data.channels = data.resolution, data.channels
+    composed.data.num_classes = data.num_classes
+    composed.class_names = list(data.training.class_names) if data.num_classes else []
     with randomness.initialisation(composed.seed):
         system: System = config.build(composed.model)
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
