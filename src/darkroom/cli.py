@@ -211,8 +211,8 @@ def _open_ended(argument: str) -> str:
 
 
 def _groups() -> set[str]:
-    """What is chosen by the name of a file, such as model=vae."""
-    return {path.name for path in CONF.iterdir() if path.is_dir()}
+    """What is chosen by the name of a file, such as model=vae or model/augmentation=ada."""
+    return {str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()}
 
 
 def _refuse_unwritable(arguments: list[str]) -> None:
