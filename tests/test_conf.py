@@ -96,6 +96,31 @@ def test_the_model_follows_what_is_asked_of_the_data(model: str) -> None:
     assert drawn_by(tree) == (2, 4, 16, 24)
 
 
+GANS = [model for model in options("model") if model != "vae"]
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_every_gan_can_be_told_of_classes(model: str) -> None:
+    tree = choose("train", f"model={model}", "data.num_classes=3")
+    assert config.problems(tree) == []
+    system = config.build(shrunk(tree.model))
+    latents, labels = torch.ones(3, system.latent_dim), torch.arange(3)
+    images = system(latents, labels)
+    assert not torch.equal(images[0], images[1])
+    assert system.discriminator(images, labels).shape == (3,)
+    assert config.problems(choose("train", f"model={model}", "data.num_classes=auto")) == []
+
+
+@pytest.mark.parametrize("augmentation", options("model/augmentation"))
+@pytest.mark.parametrize("model", GANS)
+def test_every_gan_can_augment_what_its_discriminator_sees(model: str, augmentation: str) -> None:
+    tree = choose("train", f"model={model}", f"model/augmentation={augmentation}")
+    assert config.problems(tree) == []
+    system = config.build(shrunk(tree.model))
+    names = {type(each).__name__ for each in getattr(system.augmentation, "transforms", ())}
+    assert bool(names) == (augmentation != "none")
+
+
 @pytest.mark.parametrize("data", options("data"))
 def test_data_builds(data: str) -> None:
     tree = choose("train", f"data={data}")

@@ -303,6 +303,7 @@ def test_what_changes_is_told_and_what_does_not_is_not(run):
             "generator/lr": 1e-4,
             "generator/beta2": 0.99,
             "penalty/r1": 0.1,
+            "augmentation": pytest.approx(0.8, abs=0.3),  # of the last step, like the rates
         }
     )
     group = system.trainer.optimizers[1].param_groups[0]

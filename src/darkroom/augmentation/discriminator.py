@@ -51,6 +51,10 @@ class DiscriminatorAugmentation(nn.Module):
         """The probability at present."""
         return self.controller.probability
 
+    def setting(self, images_seen: int) -> float:
+        """The probability at present, for a log."""
+        return float(self.probability)
+
     def forward(self, images: Images, noise: Noise) -> Images:
         for transform in self.transforms:
             images = transform(images, noise, self.probability)
@@ -73,7 +77,7 @@ class DiscriminatorAugmentation(nn.Module):
 class Unaugmented(nn.Module):
     """The discriminator sees the images themselves."""
 
-    probability = 0.0
+    probability = setting = 0.0
 
     def __init__(self) -> None:  # torch's own takes whatever it is given
         super().__init__()

@@ -49,7 +49,7 @@ class GAN(System):
         generator_optimizer: OptimizerFactory,
         discriminator_optimizer: OptimizerFactory,
         penalties: Mapping[str, Penalty | None] | None = None,
-        augmentation: DiscriminatorAugmentation | None = None,
+        augmentation: DiscriminatorAugmentation | Unaugmented | None = None,
         discriminator_steps: int = 1,
         half_life: float | Schedule = 10_000,
         seed: int = 0,
@@ -100,7 +100,7 @@ class GAN(System):
 
     def settings(self) -> Mapping[str, float | Schedule]:
         weights = {f"penalty/{name}": penalty.weight for name, penalty in self.penalties.items()}
-        return {**super().settings(), **weights}
+        return {**super().settings(), **weights, "augmentation": self.augmentation.setting}
 
     def training_step(self, batch: Batch) -> None:
         is_generators_turn = self.step_number(batch) % self.cycle == 0
