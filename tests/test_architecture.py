@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "trainer": "images data systems checkpoint lightning",
     "callbacks": "images randomness schedules curves data diagnosis metrics sampling systems "
     "trainer callbacks lightning",
-    "checkpoint": "config systems lightning omegaconf",
+    "transfer": "",
+    "checkpoint": "config systems transfer lightning omegaconf",
     "inspection": "images randomness data intake metrics",
     "advice": "inspection",
     "findings": "intake inspection",

@@ -1,6 +1,7 @@
 """The verbs from end to end: what is typed, what lies in the folder afterwards, what is refused."""
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -267,6 +268,38 @@ def test_a_new_run_never_goes_into_the_folder_of_another(copy: Path) -> None:
     assert content(copy) == before
 
 
+# --- a run that begins with another's weights
+
+
+def test_a_run_begins_with_the_weights_of_another_says_so_and_needs_it_no_more(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin, run = copy / "checkpoints" / "last.ckpt", tmp_path / "tuned"
+    more = ("data.limit=60", "data.channels=3", "trainer.max_images=16")
+    train(run, f"init_from={copy}", *more)
+    said = capsys.readouterr().out
+    assert f"begins with the averaged weights of {origin} ({budget(copy)} images; sha256 " in said
+    assert "adapted      layers.0: channels 1 -> 3, judged alike" in said
+    (entry,) = json.loads((run / "run.json").read_text())
+    record = entry["init_from"]
+    assert record["checkpoint"] == str(origin)
+    assert record["sha256"] == hashlib.sha256(origin.read_bytes()).hexdigest()
+    assert [each["network"] for each in record["networks"]] == ["generator", "discriminator"]
+    assert [each["share"] for each in record["networks"]] == [1.0, 1.0]
+    assert checkpoint.load(run).images_seen == 16
+
+    shutil.rmtree(copy)
+    resume(run, "trainer.max_images=32")
+    assert checkpoint.load(run).images_seen == 32
+    assert OmegaConf.load(run / "config.yaml").init_from == str(copy)
+    assert ["init_from" in each for each in json.loads((run / "run.json").read_text())] == [
+        True,
+        False,
+    ]
+    with pytest.raises(ValueError, match="Leave out either resume or init_from"):
+        resume(run, f"++init_from={copy}")
+
+
 # --- a run on one's own images
 
 OWN = ("data=folder", "data.root=sprites", "data.packs=packs")
@@ -481,6 +514,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(
         (["trainer.gradient_clip_val=1"], "works for one optimizer, and a GAN has two"),
         (["trainer.accumulate_grad_batches=2"], "or type a larger data.batch_size"),
         (["trainer.num_sanity_val_steps=2"], "trainer.num_sanity_val_steps is settled"),
+        (["init_from=nowhere"], "init_from=nowhere: there is no nowhere. Type the folder of a run"),
     ],
 )
 def test_a_run_that_cannot_start_is_refused_and_leaves_no_run(

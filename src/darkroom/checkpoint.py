@@ -1,16 +1,23 @@
 """A run, saved and loaded: weights, averaged weights, and the config that rebuilds them."""
 
+import hashlib
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from darkroom import config
-from darkroom.systems import System
+from darkroom.systems import GAN, System
+from darkroom.transfer import Transfer, transfer
+
+LEAST_SHARE = 0.1  # of a network's parameters; with less of another run it begins at nothing
+SETTLED_BY_DATA = {"resolution", "channels", "num_classes"}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -92,7 +99,26 @@ def load(run: str | Path, name: str = "last") -> SavedRun:
     Raises:
         ValueError: If there is no such checkpoint, or it does not fit the config within it.
     """
-    path = find(run, name)
+    return _rebuilt(find(run, name))
+
+
+def load_origin(named: str | Path) -> SavedRun:
+    """Rebuilds what `init_from` names: the last checkpoint of a run, or one by its path.
+
+    Raises:
+        ValueError: If there is none, or it does not fit the config within it.
+    """
+    path = Path(named).expanduser()
+    path = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(
+            f"init_from={named}: there is no {path}. Type the folder of a run (`ls outputs/*` "
+            "lists them), or one of its checkpoints/*.ckpt."
+        )
+    return _rebuilt(path)
+
+
+def _rebuilt(path: Path) -> SavedRun:
     content = read(path)
     composed = config.parse(content["config"])
     config.check(composed)
@@ -112,3 +138,91 @@ def restore(system: System, content: dict[str, Any], path: Path) -> None:
     except RuntimeError as error:
         raise ValueError(f"{path} holds another architecture than its config: {error}") from error
     system.on_load_checkpoint(content)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a new run took over from another one, as its manifest records it.
+
+    Attributes:
+        checkpoint: Where its weights come from.
+        sha256: The hash of that file.
+        images_seen: How long they had been trained.
+        networks: What each network took over.
+    """
+
+    checkpoint: str
+    sha256: str
+    images_seen: int
+    networks: list[Transfer]
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        origin = f"begins with the averaged weights of {self.checkpoint}"
+        since = f"{self.images_seen:,} images; sha256 {self.sha256[:12]}"
+        return "\n".join([f"{origin} ({since})", *map(str, self.networks)])
+
+
+def begin(system: System, composed: DictConfig, origin: SavedRun) -> Beginning:
+    """Lets a new system begin with the weights of a run.
+
+    Its generator, or latent model, begins as the averaged one of the run, which draws the better
+    images; so does its own average. The discriminator begins as the run's. Nothing else is taken
+    over: clock, moments of the optimizers and adaptive augmentation begin anew.
+
+    Raises:
+        ValueError: If the run's networks are of another architecture, or hardly a weight fits.
+    """
+    old, new = _networks(origin.system), _networks(system)
+    that, this = ([type(each).__name__ for each in parts.values()] for parts in (old, new))
+    if that != this:
+        raise ValueError(
+            f"init_from={origin.path} holds {' and '.join(that)}, and this model has "
+            f"{' and '.join(this)}. Type the model=<name> of that run."
+        )
+    channels = origin.config.data.channels, composed.data.channels
+    transfers = [transfer(name, old[name], new[name], channels) for name in new]
+    overrides = [option for name in new for option in _different(name, origin.config, composed)]
+    if overrides and any(each.fresh for each in transfers):
+        raise ValueError(
+            f"init_from={origin.path} holds networks of other sizes. Type {' '.join(overrides)}"
+        )
+    for each in transfers:
+        if each.share < LEAST_SHARE:
+            resolution = str(origin.config.data.resolution).replace(" ", "")
+            raise ValueError(
+                f"init_from={origin.path}: at data.resolution={composed.data.resolution} only "
+                f"{each.share:.1%} of the {each.network} can be taken over. Type "
+                f"data.resolution={resolution}, or leave init_from out."
+            )
+    drawing, *_ = new
+    system.get_submodule(drawing).load_state_dict(new[drawing].state_dict())
+    return Beginning(str(origin.path), digest(origin.path), origin.images_seen, transfers)
+
+
+def digest(path: Path) -> str:
+    """A file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _networks(system: System) -> dict[str, nn.Module]:
+    """The networks by name, with the averaged one, which is the first, in its model's place."""
+    if isinstance(system, GAN):
+        return {"generator": system.averaged.module, "discriminator": system.discriminator}
+    return {"network": system.averaged.module}
+
+
+def _different(name: str, origin: DictConfig, composed: DictConfig) -> list[str]:
+    """What to type so that a network has the sizes that it had in a run."""
+    before, now = (
+        cast(dict[str, Any], OmegaConf.to_container(each.model[name], resolve=True))
+        for each in (origin, composed)
+    )
+    return [
+        f"model.{name}.{option}={config.spelt(value) if isinstance(value, str) else json.dumps(value)}"
+        for option, value in before.items()
+        if option not in SETTLED_BY_DATA and now.get(option, value) != value
+    ]

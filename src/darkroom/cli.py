@@ -158,6 +158,11 @@ def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
                 f"{override}: a resumed run keeps its {name}. Change single options, such as "
                 "trainer.max_images=1000000, or start a new run."
             )
+        if name == "init_from":
+            raise ValueError(
+                f"{override}: a resumed run goes on with its own weights. Leave out either resume "
+                "or init_from."
+            )
     with open_dict(before):  # what is misspelt reaches config.check
         before.merge_with_dotlist([override.lstrip("+") for override in typed])
     before.resume = str(run_dir)

@@ -59,6 +59,7 @@ class TrainConfig:
         logger: Loggers by name.
         callbacks: Callbacks by name.
         class_names: The classes that the model is told of; set by train.py.
+        init_from: Folder of a run, or one of its checkpoints, whose weights a new run begins with.
         resume: Folder of a run to continue.
         run_dir: Folder of this run; set by train.py.
         resumed_at: Images seen when it was resumed; set by train.py.
@@ -71,6 +72,7 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     class_names: list[str] = field(default_factory=list)
+    init_from: str | None = None
     resume: str | None = None
     run_dir: str = "."
     resumed_at: int = 0
@@ -260,6 +262,8 @@ def _settled(config: DictConfig) -> DictConfig:
     for option, any_number in AUTOMATIC.items():
         if OmegaConf.select(config, option) == "auto":
             OmegaConf.update(settled, option, any_number)
+    if isinstance(OmegaConf.select(config, "label"), str):  # a name, which the run gives a number
+        settled.label = 0
     return settled
 
 

@@ -1,4 +1,4 @@
-"""train.py: trains a model, or continues a run."""
+"""train.py: trains a model, from nothing or from another run's weights, or continues a run."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +38,8 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
                 "images: nothing to do. Type trainer.max_images=<more> to go on."
             )
             return None
+    is_tuned = composed.init_from is not None and saved is None
+    origin = checkpoint.load_origin(composed.init_from) if is_tuned else None
     data: ImageData = config.build(composed.data)
     data.prepare_data()
     data.setup()
@@ -48,8 +50,11 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
         system: System = config.build(composed.model)
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
         checkpoint.restore(system, content, saved)
+    beginning = checkpoint.begin(system, composed, origin) if origin is not None else None
     # nothing is written before training starts, so that a refused option leaves a run as it was
-    begin = LambdaCallback(on_train_start=lambda *_: _begin(run_dir, composed, overrides, data))
+    begin = LambdaCallback(
+        on_train_start=lambda *_: _begin(run_dir, composed, overrides, data, beginning)
+    )
     trainer: Trainer = config.build(
         composed.trainer,
         logger=_build_all(composed.logger),
@@ -74,15 +79,25 @@ def _refuse_taken(run_dir: Path) -> None:
 
 
 @rank_zero_only
-def _begin(run_dir: Path, composed: DictConfig, overrides: list[str], data: ImageData) -> None:
-    """Writes the config and the manifest."""
+def _begin(
+    run_dir: Path,
+    composed: DictConfig,
+    overrides: list[str],
+    data: ImageData,
+    beginning: checkpoint.Beginning | None,
+) -> None:
+    """Writes the config and the manifest, and says what was taken over."""
     written, manifest = run_dir / "config.yaml", run_dir / "run.json"
     run_dir.mkdir(parents=True, exist_ok=True)
     # the folder can be moved, so its config does not say where it lay
     portable = OmegaConf.merge(composed, {"run_dir": ".", "resume": None, "resumed_at": 0})
     written.write_text(OmegaConf.to_yaml(portable))
     fingerprint = data.training.fingerprint()
-    provenance.append(manifest, provenance.manifest(composed.seed, overrides, fingerprint))
+    entry = provenance.manifest(composed.seed, overrides, fingerprint)
+    if beginning is not None:
+        print(f"\n{beginning}\n")
+        entry["init_from"] = beginning.record()
+    provenance.append(manifest, entry)
 
 
 def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | None:
