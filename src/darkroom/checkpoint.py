@@ -221,8 +221,12 @@ def _different(name: str, origin: DictConfig, composed: DictConfig) -> list[str]
         cast(dict[str, Any], OmegaConf.to_container(each.model[name], resolve=True))
         for each in (origin, composed)
     )
-    return [
-        f"model.{name}.{option}={config.spelt(value) if isinstance(value, str) else json.dumps(value)}"
+    different = {
+        option: value
         for option, value in before.items()
         if option not in SETTLED_BY_DATA and now.get(option, value) != value
+    }
+    return [
+        f"model.{name}.{option}={config.spelt(v) if isinstance(v, str) else json.dumps(v)}"
+        for option, v in different.items()
     ]

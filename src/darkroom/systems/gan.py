@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from typing import cast
 
 import torch
@@ -32,11 +33,12 @@ class GAN(System):
         augmentation: What happens to all images on their way to the discriminator; nothing if it
             is not given.
         discriminator_steps: Steps of the discriminator for each one of the generator.
+        frozen_layers: Convolutions of the discriminator, counted from the image, that do not train.
         half_life: Half-life of the averaged generator, in images.
         seed: The run's seed.
 
     Raises:
-        ValueError: If the discriminator has no steps.
+        ValueError: If the discriminator has no steps, or no layer that trains.
     """
 
     class_shares: Tensor | None
@@ -51,6 +53,7 @@ class GAN(System):
         penalties: Mapping[str, Penalty | None] | None = None,
         augmentation: DiscriminatorAugmentation | Unaugmented | None = None,
         discriminator_steps: int = 1,
+        frozen_layers: int = 0,
         half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
@@ -62,6 +65,7 @@ class GAN(System):
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
+        freeze_first(discriminator, frozen_layers)
         self.averaged = AveragedNetwork(generator, half_life)
         self.objective = objective
         self.penalties = {k: p for k, p in (penalties or {}).items() if p is not None}
@@ -90,7 +94,7 @@ class GAN(System):
     def configure_optimizers(self) -> list[optim.Optimizer]:
         make_discriminators, make_generators = self.optimizer_factories
         return [
-            make_discriminators(self.discriminator.parameters()),
+            make_discriminators(w for w in self.discriminator.parameters() if w.requires_grad),
             make_generators(self.generator.parameters()),
         ]
 
@@ -168,8 +172,33 @@ def frozen(network: nn.Module) -> Iterator[None]:
     Cheaper than Lightning's `toggle_optimizer`. It also keeps autocast from reusing the copies in
     half precision that it made before the discriminator's step: it caches trainable weights only.
     """
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
     network.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for weight in trained:
+            weight.requires_grad_(True)
+
+
+def freeze_first(discriminator: nn.Module, layers: int) -> None:
+    """Takes the first convolutions, with the norms that follow them, out of training.
+
+    What they see, edges and strokes, few new images cannot teach better.
+
+    Raises:
+        ValueError: If not one convolution is left to train.
+
+    Source: Mo, Cho and Shin 2020 (FreezeD), arXiv 2002.10964.
+    """
+    if layers == 0:
+        return
+    convolutions = [each for each in discriminator.modules() if isinstance(each, nn.Conv2d)]
+    if not 0 < layers < len(convolutions):
+        raise ValueError(
+            f"model.frozen_layers={layers}: the discriminator has {len(convolutions)} "
+            f"convolutions. Type a number from 0 to {len(convolutions) - 1}."
+        )
+    first_trained = next(convolutions[layers].parameters())
+    for weight in takewhile(lambda weight: weight is not first_trained, discriminator.parameters()):
+        weight.requires_grad_(False)
