@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "evaluation.run": "data diagnosis curves sampling systems checkpoint config probe evaluation "
     "omegaconf",
     "comparison": "evaluation comparison",
-    "sampling": "images randomness",
+    "sampling": "images randomness sampling",
     "intake": "intake",
     "data": "images randomness augmentation intake data",
     "data.datamodule": "images randomness augmentation data lightning",

@@ -1,25 +1,27 @@
-"""Latents to images. Image k depends on seed k alone."""
+"""Sheets of images to be looked at together: samples, classes, paths between, reconstructions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from darkroom.images import Images, Labels, Latents, Pixels, to_float, to_pixels
-from darkroom.randomness import Noise, key, uniform
+from darkroom.images import Images, Latents, Pixels, to_float, to_pixels
+from darkroom.sampling.found import Found
+from darkroom.sampling.seeds import (
+    Generator,
+    check_truncation,
+    develop,
+    drawn,
+    labels_of,
+    latents_of,
+    shares_of,
+)
 
-
-@runtime_checkable
-class Generator(Protocol):
-    """Whatever makes images of latents; every system does."""
-
-    latent_dim: int
-
-    def __call__(self, latents: Latents, labels: Labels | None = None) -> Images: ...
+HeldOut = Callable[[int], Pixels]
+"""Brings so many images that were never trained on, for a drawing that needs them."""
 
 
 @runtime_checkable
@@ -27,83 +29,6 @@ class Reconstructs(Generator, Protocol):
     """A generator that can also find the latents of an image."""
 
     def reconstruct(self, images: Images) -> Images: ...
-
-
-HeldOut = Callable[[int], Pixels]
-"""Brings so many images that were never trained on, for a drawing that needs them."""
-
-
-def latents_of(seeds: Sequence[int], latent_dim: int) -> Latents:
-    """One standard normal latent for each seed, whatever the others are."""
-    return Noise(key("sample"), torch.tensor(seeds, dtype=torch.int64)).normal(latent_dim)
-
-
-def shares_of(generator: Generator) -> Float[Tensor, " classes"] | None:
-    """How often each class occurs in what a generator has learned; None if it knows none."""
-    return getattr(generator, "class_shares", None)
-
-
-def labels_of(
-    seeds: Sequence[int], generator: Generator, label: int | None = None
-) -> Labels | None:
-    """One class for each seed, as often as the data have it; or the same class for all.
-
-    Args:
-        seeds: The seeds.
-        generator: What is to draw them.
-        label: A class to take instead.
-
-    Returns:
-        The classes; None if the generator knows none.
-
-    Raises:
-        ValueError: If the generator does not know the class that is asked for.
-    """
-    shares = shares_of(generator)
-    if shares is None:
-        if label is not None:
-            raise ValueError(
-                f"label={label}: this model was not told of any classes. Leave label out, or train "
-                "one with data.num_classes=auto."
-            )
-        return None
-    ends = shares.double().cpu().cumsum(0)
-    if label is not None:
-        if not 0 <= label < len(ends):
-            raise ValueError(
-                f"label={label}: this model draws classes 0 to {len(ends) - 1}. Type one of them."
-            )
-        return torch.full((len(seeds),), label)
-    draws = uniform(key("class"), torch.tensor(seeds, dtype=torch.int64)).double()
-    return torch.searchsorted(ends / ends[-1], draws)
-
-
-@torch.inference_mode()
-def develop(
-    generator: Generator, latents: Latents, batch_size: int = 64, labels: Labels | None = None
-) -> Iterator[Pixels]:
-    """Images of latents, in batches, on the CPU.
-
-    The last batch is filled up before the generator sees it, so that it always computes the same
-    shapes, and an image is the same in any company.
-    """
-    for first in range(0, len(latents), batch_size):
-        chunk = latents[first : first + batch_size]
-        filled = torch.zeros(batch_size, latents.shape[1])
-        filled[: len(chunk)] = chunk
-        classes = None
-        if labels is not None:
-            classes = torch.zeros(batch_size, dtype=torch.int64)
-            classes[: len(chunk)] = labels[first : first + batch_size]
-        yield to_pixels(generator(filled, classes))[: len(chunk)].cpu()
-
-
-def drawn(
-    generator: Generator, seeds: Sequence[int], batch_size: int = 64, label: int | None = None
-) -> Iterator[Pixels]:
-    """The images of seeds, in batches, on the CPU; of one class if a label is given."""
-    latents = latents_of(seeds, generator.latent_dim)
-    return develop(generator, latents, batch_size, labels_of(seeds, generator, label))
 
 
 @dataclass(frozen=True)
@@ -114,11 +39,15 @@ class Sheet:
         pixels: The images, in reading order.
         names: A file name for each image, without ending.
         columns: How many stand in a row.
+        note: What is to be said of them.
+        found: The latents that were found for them, if that is what was done.
     """
 
     pixels: Pixels
     names: tuple[str, ...]
     columns: int
+    note: str = ""
+    found: Found | None = None
 
 
 @dataclass(frozen=True)
@@ -130,16 +59,22 @@ class Samples:
         first_seed: The first seed.
         columns: Images in a row.
         label: The class of all; by default each seed has its own.
+        truncation: The largest size of a latent's coordinates, such as 0.7, for more typical and
+            less various images; see `latents_of`.
     """
 
     n: int = 64
     first_seed: int = 0
     columns: int = 8
     label: int | None = None
+    truncation: float | None = None
+
+    def __post_init__(self) -> None:
+        check_truncation(self.truncation)
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
         seeds = range(self.first_seed, self.first_seed + self.n)
-        pixels = torch.cat(list(drawn(generator, seeds, batch_size, self.label)))
+        pixels = torch.cat(list(drawn(generator, seeds, batch_size, self.label, self.truncation)))
         return Sheet(pixels, tuple(f"seed-{seed:06d}" for seed in seeds), self.columns)
 
 
@@ -150,10 +85,16 @@ class Classes:
     Args:
         n: How many seeds.
         first_seed: The first seed.
+        truncation: The largest size of a latent's coordinates, such as 0.7, for more typical and
+            less various images; see `latents_of`.
     """
 
     n: int = 8
     first_seed: int = 0
+    truncation: float | None = None
+
+    def __post_init__(self) -> None:
+        check_truncation(self.truncation)
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
         shares = shares_of(generator)
@@ -164,7 +105,7 @@ class Classes:
             )
         seeds = range(self.first_seed, self.first_seed + self.n)
         labels = range(len(shares))
-        rows = [b for k in labels for b in drawn(generator, seeds, batch_size, k)]
+        rows = [b for k in labels for b in drawn(generator, seeds, batch_size, k, self.truncation)]
         names = [f"class-{label:03d}-seed-{seed:06d}" for label in labels for seed in seeds]
         return Sheet(torch.cat(rows), tuple(names), self.n)
 
@@ -178,6 +119,8 @@ class Interpolation:
         first_seed: The first seed.
         steps: Images in a row, both ends included.
         label: The class of all; by default a row has the class of the seed that it begins with.
+        truncation: The largest size of a latent's coordinates, such as 0.7, for more typical and
+            less various images; see `latents_of`.
 
     Source: White 2016, arXiv 1609.04468: normal latents lie close to a sphere, which a straight
     line leaves.
@@ -187,10 +130,14 @@ class Interpolation:
     first_seed: int = 0
     steps: int = 10
     label: int | None = None
+    truncation: float | None = None
+
+    def __post_init__(self) -> None:
+        check_truncation(self.truncation)
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
         seeds = range(self.first_seed, self.first_seed + self.n + 1)
-        latents = latents_of(seeds, generator.latent_dim)
+        latents = latents_of(seeds, generator.latent_dim, self.truncation)
         labels = labels_of(seeds[:-1], generator, self.label)
         if labels is not None:
             labels = labels.repeat_interleave(self.steps)

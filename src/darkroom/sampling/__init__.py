@@ -1,0 +1,42 @@
+"""Latents to images, and back. Image k depends on seed k alone."""
+
+from darkroom.sampling.directions import Directions, Traversal
+from darkroom.sampling.inversion import Inversion
+from darkroom.sampling.seeds import (
+    Generator,
+    develop,
+    drawn,
+    labels_of,
+    latents_of,
+    shares_of,
+)
+from darkroom.sampling.sheets import (
+    Classes,
+    HeldOut,
+    Interpolation,
+    Reconstruction,
+    Reconstructs,
+    Samples,
+    Sheet,
+    slerp,
+)
+
+__all__ = [
+    "Classes",
+    "Directions",
+    "Generator",
+    "HeldOut",
+    "Interpolation",
+    "Inversion",
+    "Reconstruction",
+    "Reconstructs",
+    "Samples",
+    "Sheet",
+    "Traversal",
+    "develop",
+    "drawn",
+    "labels_of",
+    "latents_of",
+    "shares_of",
+    "slerp",
+]
