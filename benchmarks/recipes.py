@@ -55,7 +55,7 @@ def main(minutes: float, cores: int, folder: Path) -> None:
 
 def compared(contenders: Mapping[str, Sequence[str]], seconds: float, folder: Path) -> Matrix:
     """A row for each run, one for each contender's mean, and the floor."""
-    rows: dict[str, list[float | None]] = {}
+    rows: dict[str, list[float]] = {}
     for name, overrides in contenders.items():
         slug = overrides[0].partition("=")[2]
         images = budget(overrides, seconds, folder / f"{slug}.json")
@@ -67,9 +67,9 @@ def compared(contenders: Mapping[str, Sequence[str]], seconds: float, folder: Pa
             values = [numbers[key].value for key in NUMBERS]
             rows[f"{name}, seed {seed}"] = [images / 1000, used / 60, *values]
         each = [rows[f"{name}, seed {seed}"] for seed in SEEDS]
-        rows[f"{name}, mean"] = [mean(v for v in column if v is not None) for column in zip(*each)]
-    rows["real"] = [None, None, *floor.values()]
-    return Matrix(["thousand images", "minutes", *NUMBERS.values()], rows)
+        rows[f"{name}, mean"] = [mean(column) for column in zip(*each, strict=True)]
+    table: dict[str, list[float | None]] = {**rows, "real": [None, None, *floor.values()]}
+    return Matrix(["thousand images", "minutes", *NUMBERS.values()], table)
 
 
 def budget(overrides: Sequence[str], seconds: float, notes: Path) -> int:
