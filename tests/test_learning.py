@@ -77,8 +77,8 @@ def drawn(system, n: int = 1000) -> Pixels:
 class FlippedSign(NonSaturating):
     """What the GAN test has to notice."""
 
-    def generator(self, fake):
-        return -super().generator(fake)
+    def generator(self, real, fake):
+        return -super().generator(real, fake)
 
 
 def test_gan_draws_every_digit_recognisably_and_with_a_flipped_sign_it_does_not(tmp_path: Path):

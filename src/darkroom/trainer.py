@@ -104,7 +104,7 @@ _SETTLED = {
     "val_check_interval": "counts steps; trainer.validate_every counts images",
 }
 _INSTEAD = {
-    "gradient_clip_val": "",
+    "gradient_clip_val": ", or type model.max_gradient_norm=1",
     "accumulate_grad_batches": ", or type a larger data.batch_size",
 }
 

@@ -1,6 +1,7 @@
 """A run that is lost stops, and says where."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from darkroom import checkpoint
 from darkroom.callbacks import Checkpoints, Finite
 from darkroom.loggers import Table
+from tests.conftest import SYSTEMS
 
 PLANTED = 3  # the step at which it happens, from 0 on
 
@@ -53,7 +55,7 @@ CASES = [
 @pytest.mark.parametrize(("model", "path", "kind", "loss", "option"), CASES)
 def test_the_layer_is_named_and_what_to_type(model, path, kind, loss, option, run, tmp_path):
     table = Table(str(tmp_path))
-    callbacks = (Plant(path), Finite(), Checkpoints(every=16))
+    callbacks = (Plant(path), Finite(in_a_row=1), Checkpoints(every=16))
     said = stopped(run, model, *callbacks, logger=table)
     assert f"After {PLANTED * 16} images {loss} is not finite: {path} ({kind}) made it." in said
     assert option in said
@@ -70,13 +72,13 @@ def test_the_layer_is_named_and_what_to_type(model, path, kind, loss, option, ru
     ("model", "path"), [("gan", "discriminator.layers.2"), ("vae", "network.encoder.layers.0")]
 )
 def test_a_broken_weight_is_named(model, path, run):
-    said = stopped(run, model, Plant(path, "weight"), Finite())
+    said = stopped(run, model, Plant(path, "weight"), Finite(in_a_row=1))
     assert re.search(rf"{re.escape(path)} \(Conv2d\) made it, whose weight is not finite", said)
     assert "No checkpoint had been written." in said
 
 
 def test_broken_images_are_named(run):
-    said = stopped(run, "vae", Plant("", "images"), Finite())
+    said = stopped(run, "vae", Plant("", "images"), Finite(in_a_row=1))
     assert "the images that came in are not finite" in said
 
 
@@ -84,7 +86,7 @@ def test_an_objective_out_of_finite_outputs_is_named(run, monkeypatch):
     from darkroom.objectives import NonSaturating
 
     monkeypatch.setattr(NonSaturating, "generator", lambda self, real, fake: fake * torch.inf)
-    said = stopped(run, "gan", Finite())
+    said = stopped(run, "gan", Finite(in_a_row=1))
     assert "After 0 images loss/generator is not finite: no module made it" in said
     assert "model.discriminator_optimizer.lr=0.0001 or model.generator_optimizer.lr=0.0001" in said
 
@@ -97,7 +99,7 @@ def test_a_rehearsal_finds_what_depends_on_the_noise_of_the_step(run):
             self.seen = getattr(self, "seen", inputs[0].clone())
             return output * torch.inf if torch.equal(inputs[0], self.seen) else output
 
-    said = stopped(run, "vae", Rare("network.decoder.layers.0"), Finite())
+    said = stopped(run, "vae", Rare("network.decoder.layers.0"), Finite(in_a_row=1))
     assert "network.decoder.layers.0 (Linear) made it" in said
 
 
@@ -118,14 +120,100 @@ def test_where_looking_costs_it_is_done_before_others_act(run, monkeypatch):
         Finite, "_look", lambda self, *run: looks.append(self.clock) or look(self, *run)
     )
     monkeypatch.setattr("darkroom.callbacks.finite.FREE", ())
-    callbacks = (Plant("generator.layers.0", "weight"), Finite(), Checkpoints(every=96))
+    callbacks = (Plant("generator.layers.0", "weight"), Finite(in_a_row=1), Checkpoints(every=96))
     said = stopped(run, "gan", *callbacks)
     assert "generator.layers.0 (ConvTranspose2d) made it" in said
-    assert looks == [0, 0, 80]  # the first step is on the stride, and has two losses
+    assert looks == [0, 80]  # the first step is on the stride
+
+
+class Spoil(Callback):
+    """Breaks the gradient of one weight, after the backward pass, at some steps."""
+
+    def __init__(self, path: str, *steps: int) -> None:
+        self.path, self.steps = path, steps
+
+    def on_after_backward(self, trainer, system):
+        weight = system.get_parameter(self.path)
+        if weight.grad is not None and self.clock // 16 in self.steps:
+            weight.grad.view(-1)[0] = torch.nan
+
+    def on_train_batch_start(self, trainer, system, batch, batch_idx):
+        self.clock = system.images_seen
+
+
+class Weights(Callback):
+    """Keeps what the discriminator and its optimizer (0), the generator and its own (1) were."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, torch.Tensor]] = []
+
+    def on_train_batch_end(self, trainer, system, outputs, batch, batch_idx):
+        there = {k: w.clone() for k, w in system.named_parameters() if "averaged" not in k}
+        for number, optimizer in enumerate(trainer.optimizers):
+            for place, state in optimizer.state_dict()["state"].items():
+                there |= {
+                    f"{number}.{place}.{k}": torch.as_tensor(t).clone() for k, t in state.items()
+                }
+        self.seen.append(there)
+
+
+OPTIMIZERS = {
+    "fused Adam": {"_target_": "darkroom.systems.Adam"},
+    "plain Adam": {"_target_": "darkroom.systems.Adam", "fused": False},
+    "another": {"_target_": "torch.optim.RMSprop", "momentum": 0.9},
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_step_that_is_not_finite_leaves_all_of_its_player_as_it_was(
+    optimizer, run, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(SYSTEMS["gan"], "discriminator_optimizer", optimizer | {"_partial_": True})
+    weights, table = Weights(), Table(str(tmp_path))
+    callbacks = (Finite(), Spoil("discriminator.layers.0.weight", 1, 3), weights)
+    run("gan", images=5 * 16, callbacks=callbacks, logger=table)
+    stands = [
+        {name.partition(".")[0] for name in now if torch.equal(now[name], before[name])}
+        for before, now in pairwise(weights.seen)
+    ]
+    assert stands == [{"discriminator", "0"}, set(), {"discriminator", "0"}, set()]
+    assert all(tensor.isfinite().all() for tensor in weights.seen[-1].values())
+    told = [row.split(",")[::2] for row in table.path.read_text().splitlines() if "skipped" in row]
+    assert told == [["32", "1.0"], ["64", "2.0"]]
+
+
+def test_so_many_in_a_row_stop_a_run_and_others_begin_the_count_anew(run, monkeypatch):
+    path = "discriminator.layers.0.weight"
+    adam = {"_target_": "darkroom.systems.Adam", "_partial_": True}
+    monkeypatch.setitem(SYSTEMS["gan"], "discriminator_optimizer", adam)
+    run("gan", images=7 * 16, callbacks=(Finite(in_a_row=3), Spoil(path, 0, 1, 3, 4, 6)))
+    said = stopped(run, "gan", Finite(in_a_row=3), Spoil(path, 0, 1, 3, 4, 5, 6))
+    assert f"After 80 images the gradient of {path} is not finite, 3 steps in a row" in said
+    assert "all losses are, so a derivative made it" in said
+    assert "model.max_gradient_norm=1" in said
+
+
+def test_a_vae_goes_on_after_a_loss_that_overflowed(run):
+    class Once(Callback):
+        def on_before_backward(self, trainer, system, loss):
+            loss.data.mul_(torch.inf if system.images_seen == 48 else 1)
+
+        def on_after_backward(self, trainer, system):
+            if system.images_seen == 48:
+                next(system.parameters()).grad.fill_(torch.inf)
+
+    finished = run("vae", images=96, callbacks=(Once(), Finite())).system
+    assert finished.images_seen == 96
+    assert all(weight.isfinite().all() for weight in finished.parameters())
+
+
+def test_a_limit_of_none_at_all_is_refused():
+    with pytest.raises(ValueError, match=r"callbacks\.finite\.in_a_row=0: type a number"):
+        Finite(in_a_row=0)
 
 
 def test_healthy_runs_are_left_alone(run):
-    with_finite = run("gan", images=64, callbacks=(Finite(),)).system.state_dict()
+    with_finite = run("gan", images=64, callbacks=(Finite(in_a_row=1),)).system.state_dict()
     without = run("gan", images=64).system.state_dict()
     assert all(torch.equal(with_finite[k], v) for k, v in without.items() if torch.is_tensor(v))
 
@@ -143,5 +231,5 @@ def test_code_that_refuses_what_is_not_finite_does_not_hide_who_made_it(run, mon
 
     refusing_later.calls = 0
     monkeypatch.setattr(ELBO, "__call__", refusing_later)
-    said = stopped(run, "vae", Plant("network.decoder.layers.0"), Finite())
+    said = stopped(run, "vae", Plant("network.decoder.layers.0"), Finite(in_a_row=1))
     assert "a loss is not finite: network.decoder.layers.0 (Linear) made it" in said

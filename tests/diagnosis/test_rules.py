@@ -248,6 +248,7 @@ ILLNESSES = {
         (
             "model.discriminator_optimizer.lr=1e-05",
             "model.generator_optimizer.lr=0.0001",
+            "model.max_gradient_norm=1",
             "trainer.precision=bf16-mixed",
             "trainer.detect_anomaly=true",
         ),
@@ -282,13 +283,21 @@ ILLNESSES = {
         learning_rate_too_high,
         GAME,
         {"loss/discriminator": [1.4, *(1, 1, 5, 1) * 5]},
-        remedies=("model.discriminator_optimizer.lr=1e-05", "model.generator_optimizer.lr=0.0001"),
+        remedies=(
+            "model.discriminator_optimizer.lr=1e-05",
+            "model.generator_optimizer.lr=0.0001",
+            "model.max_gradient_norm=1",
+        ),
     ),
     "has exploded": Illness(
         learning_rate_too_high,
         GAME,
         {"loss/generator": [1, 370, 370, 370]},
-        remedies=("model.discriminator_optimizer.lr=1e-05", "model.generator_optimizer.lr=0.0001"),
+        remedies=(
+            "model.discriminator_optimizer.lr=1e-05",
+            "model.generator_optimizer.lr=0.0001",
+            "model.max_gradient_norm=1",
+        ),
         severity=3,
     ),
     "is half dead": Illness(

@@ -187,6 +187,25 @@ def test_options_for_one_optimizer_are_refused(run, option, value):
         run("gan", images=16, **{option: value})
 
 
+def test_gradients_are_as_long_as_asked_for_at_most(run, monkeypatch):
+    class Norms(Callback):
+        seen: list[float]
+
+        def on_train_start(self, trainer, system):
+            self.seen = []
+
+        def on_before_optimizer_step(self, trainer, system, optimizer):
+            weights = optimizer.param_groups[0]["params"]
+            self.seen.append(float(nn.utils.get_total_norm([w.grad for w in weights])))
+
+    longest, norms = 0.1, Norms()
+    run("gan", images=48, callbacks=(norms,))
+    assert min(norms.seen) > longest
+    monkeypatch.setitem(SYSTEMS["gan"], "max_gradient_norm", longest)
+    run("gan", images=48, callbacks=(norms,))
+    assert norms.seen == pytest.approx([longest] * 6, rel=1e-3)
+
+
 def test_steps_as_a_budget_are_refused(run):
     with pytest.raises(ValueError, match=r"trainer\.max_images"):
         run("gan", images=16, max_steps=5)

@@ -1,15 +1,15 @@
-"""What stops a run whose numbers have become infinite or no numbers at all."""
+"""What becomes of a step whose numbers are infinite or no numbers at all."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 from torch.utils._pytree import tree_leaves
 
 from darkroom.callbacks.every import EveryImages
@@ -25,7 +25,7 @@ class Culprit:
     """What made a loss that is not finite.
 
     Attributes:
-        loss: Name of the loss.
+        loss: Name of the loss, or of the gradient.
         path: Dotted name of the module; `images` or `objective` if it was none.
         what: The same, described.
     """
@@ -36,15 +36,25 @@ class Culprit:
 
 
 class Finite(Callback):
-    """Stops a run at the first loss that is not finite, and names the module that made it.
+    """Leaves out steps that are not finite, and stops a run that comes to nothing else.
 
-    The weights of such a run are lost, and every image after it is wasted. To find the module the
-    step is rehearsed: the same images and noise once more, without any consequences, and with all
-    modules watched. Logs `vitals/non_finite/<module>`.
+    One number that is infinite, or none, would be in every weight after the step. So an optimizer
+    passes over a gradient that is not finite: weights and averages stay as they are. Rare ones do
+    no harm. What cannot be mended stops the run: `in_a_row` such steps one after another, or a
+    weight or a statistic of batch norm that is not finite itself. To find the module that made it
+    the step is rehearsed: the same images and noise once more, without any consequences, and with
+    all modules watched.
 
-    On a processor every loss is looked at. Elsewhere that would keep the device waiting, so it is
-    done with the stride of `trainer.log_every_n_steps` and before any other callback acts, which
-    is why this one stands before the others.
+    Logs `vitals/skipped_steps`, since the run was begun or resumed, and at the end
+    `vitals/non_finite/<module>`.
+
+    On a processor each step is looked at. Elsewhere that would keep the device waiting, so steps
+    are left out and counted there, and looked at with the stride of `trainer.log_every_n_steps`
+    and before any other callback acts, which is why this one stands before the others. Gradients
+    in 16-mixed are left to the scaler, which makes infinite ones on purpose.
+
+    Args:
+        in_a_row: How many steps in a row stop a run.
 
     Raises:
         ValueError: With the loss, the module, what was kept and what to try.
@@ -53,50 +63,76 @@ class Finite(Callback):
     batch: Batch
     clock: int
 
-    def __init__(self) -> None:
-        self.is_broken: Tensor | None = None
+    def __init__(self, in_a_row: int = 10) -> None:
+        if in_a_row < 1:
+            raise ValueError(f"callbacks.finite.in_a_row={in_a_row}: type a number from 1 on.")
+        self.in_a_row = in_a_row
+        self.is_broken = torch.tensor(False)
+        self.row = self.skipped = torch.tensor(0)
+        self.told = 0
 
     def on_train_batch_start(
         self, trainer: Trainer, system: System, batch: Batch, batch_idx: int
     ) -> None:
         self.batch, self.clock = batch, system.images_seen
+        self.is_broken = torch.tensor(False, device=system.device)
 
     def on_before_backward(self, trainer: Trainer, system: System, loss: Tensor) -> None:
-        if loss.device.type in FREE:
-            self._decide(trainer, system, not math.isfinite(loss.item()))
-            return
-        is_broken = ~torch.isfinite(loss.detach())
-        self.is_broken = is_broken if self.is_broken is None else self.is_broken | is_broken
-        stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set dynamically
-        if trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0:
-            self._look(trainer, system)
+        self.is_broken = self.is_broken | ~torch.isfinite(loss.detach()).all()
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, system: System, optimizer: optim.Optimizer
+    ) -> None:
+        if getattr(trainer.precision_plugin, "scaler", None) is None:
+            weights = (weight for group in optimizer.param_groups for weight in group["params"])
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            is_broken = ~torch.isfinite(nn.utils.get_total_norm(gradients))
+            leave_out_if(is_broken, optimizer)
+            self.is_broken = self.is_broken | is_broken
 
     def on_train_batch_end(
         self, trainer: Trainer, system: System, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        if self.is_broken is None:  # all have been looked at
-            return
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # likewise
-        others = [other for other in callbacks if isinstance(other, EveryImages)]
-        if any(other.is_due(trainer, system) for other in others):
+        self.row = (self.row.to(self.is_broken.device) + 1) * self.is_broken
+        self.skipped = self.skipped.to(self.is_broken.device) + self.is_broken.long()
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
+        stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # likewise
+        if (
+            self.is_broken.device.type in FREE
+            or trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0
+            or any(c.is_due(trainer, system) for c in callbacks if isinstance(c, EveryImages))
+        ):
             self._look(trainer, system)
 
     def _look(self, trainer: Trainer, system: System) -> None:
-        is_broken, self.is_broken = bool(self.is_broken), None
-        self._decide(trainer, system, is_broken)
-
-    def _decide(self, trainer: Trainer, system: System, is_broken: bool) -> None:
-        if not trainer.strategy.reduce_boolean_decision(is_broken, all=False):
+        row, skipped = torch.stack([self.row, self.skipped]).tolist()
+        decide = partial(trainer.strategy.reduce_boolean_decision, all=False)
+        if not decide(skipped > self.told):
             return
-        system.images_seen = self.clock  # the noise of this step once more
+        self.told = skipped
+        system.write({"vitals/skipped_steps": float(skipped)})
+        if decide(row >= self.in_a_row or bool(broken_weights(system))):
+            self._stop(trainer, system, row)
+
+    def _stop(self, trainer: Trainer, system: System, row: int) -> NoReturn:
+        system.images_seen = self.clock  # the step's noise once more
         mine = culprit(trainer, system, self.batch)
         each = [trainer.strategy.broadcast(mine, src=rank) for rank in range(trainer.world_size)]
         found = next((one for one in each if one.path != "objective"), mine)
         system.write({f"vitals/non_finite/{found.path}": 1.0})
+        times = f", {row} steps in a row" if row > 1 else ""
         raise ValueError(
-            f"After {self.clock:,} images {found.loss} is not finite: {found.what}. "
+            f"After {self.clock:,} images {found.loss} is not finite{times}: {found.what}. "
             f"{kept(trainer)} {remedy(trainer, system, found.path)}"
         )
+
+
+def leave_out_if(is_broken: Tensor, optimizer: optim.Optimizer) -> None:
+    """Makes an optimizer pass over its next step, without a look at the device if it can."""
+    if getattr(optimizer, "_step_supports_amp_scaling", False):  # fused ones
+        optimizer.found_inf = is_broken.float()  # type: ignore[attr-defined]  # what a scaler sets
+    elif is_broken:
+        optimizer.zero_grad(set_to_none=True)
 
 
 def culprit(trainer: Trainer, system: System, batch: Batch) -> Culprit:
@@ -121,8 +157,12 @@ def culprit(trainer: Trainer, system: System, batch: Batch) -> Culprit:
     loss = losses[0] if losses else "a loss"
     if not _is_finite(batch.images):
         return Culprit(loss, "images", "the images that came in are not finite")
+    if not makers and losses:
+        return Culprit(loss, "objective", "no module made it, so the objective did")
     if not makers:
-        what = "no module made it, so the objective did" if losses else "nothing made it once more"
+        slopes = [name for name, weight in system.named_parameters() if not _is_finite(weight.grad)]
+        loss = f"the gradient of {slopes[0]}" if slopes else "a loss or a gradient"
+        what = "all losses are, so a derivative made it" if slopes else "nothing made it once more"
         return Culprit(loss, "objective", what)
     first = makers[0]
     path = next(name for name, module in system.named_modules() if module is first)
@@ -159,16 +199,10 @@ def remedy(trainer: Trainer, system: System, path: str) -> str:
     for name in [part] if part in rates else rates:
         optimizer = "optimizer" if len(rates) == 1 else f"{name}_optimizer"
         options.append(f"model.{optimizer}.lr={rates[name] / 10:.3g}")
-    if system.automatic_optimization and not trainer.gradient_clip_val:
-        options.append("trainer.gradient_clip_val=1")
+    if not (trainer.gradient_clip_val or system.max_gradient_norm):
+        is_one = system.automatic_optimization
+        options.append(f"{'trainer.gradient_clip_val' if is_one else 'model.max_gradient_norm'}=1")
     return f"Begin anew with {' or '.join(options)}."
-
-
-class _Idle:
-    """An optimizer that does nothing."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_, **__: None
 
 
 @contextmanager
@@ -179,20 +213,27 @@ def _rehearsed(system: System) -> Iterator[Mapping[str, Tensor]]:
         The terms that would have been logged.
     """
     terms: dict[str, Tensor] = {}
-    idle = [_Idle() for _ in system.trainer.optimizers]
-    replaced = {
-        "manual_backward": lambda *_, **__: None,
-        "optimizers": lambda *_, **__: idle if len(idle) > 1 else idle[0],
-        "count": lambda _: None,
-        "record": terms.update,
-    }
-    own = vars(system)
-    before = {name: own[name] for name in replaced if name in own}
-    own.update(replaced)
-    try:
+    with (
+        _replaced(system, descend=_nothing, count=_nothing, record=terms.update),
+        _replaced(system.averaged, update=_nothing),
+    ):
         yield terms
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
+
+@contextmanager
+def _replaced(module: nn.Module, **methods: Callable[..., None]) -> Iterator[None]:
+    """Puts other methods in the place of a module's own."""
+    own = vars(module)
+    before = {name: own[name] for name in methods if name in own}
+    own.update(methods)
+    try:
+        yield
     finally:
-        for name in replaced:
+        for name in methods:
             del own[name]
         own.update(before)
 

@@ -234,13 +234,12 @@ def _ends_finite(case: Case, name: str) -> bool:
     return bool(np.isfinite(case.curves[name].values[-1]))
 
 
-def _is_automatic(case: Case) -> bool:
-    """Whether one optimizer moves all weights, so that Lightning can clip its gradients."""
-    return case.number("model.optimizer.lr") is not None
-
-
 def _clipped(case: Case, reason: str) -> dict[str, str]:
-    return {"trainer.gradient_clip_val=1": reason} if _is_automatic(case) else {}
+    ways = {
+        "model.optimizer.lr": "trainer.gradient_clip_val=1",
+        "model.generator_optimizer.lr": "model.max_gradient_norm=1",
+    }
+    return {way: reason for rate, way in ways.items() if case.number(rate) is not None}
 
 
 def _precise(case: Case) -> dict[str, str]:

@@ -34,11 +34,12 @@ class GAN(System):
             is not given.
         discriminator_steps: Steps of the discriminator for each one of the generator.
         frozen_layers: Convolutions of the discriminator, counted from the image, that do not train.
+        max_gradient_norm: Longer gradients are shortened to this, each player's for itself.
         half_life: Half-life of the averaged generator, in images.
         seed: The run's seed.
 
     Raises:
-        ValueError: If the discriminator has no steps, or no layer that trains.
+        ValueError: If an option makes no sense, or no layer of the discriminator trains.
     """
 
     class_shares: Tensor | None
@@ -54,6 +55,7 @@ class GAN(System):
         augmentation: DiscriminatorAugmentation | Unaugmented | None = None,
         discriminator_steps: int = 1,
         frozen_layers: int = 0,
+        max_gradient_norm: float | None = None,
         half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
@@ -61,6 +63,11 @@ class GAN(System):
         if discriminator_steps < 1:
             raise ValueError(
                 f"model.discriminator_steps={discriminator_steps}: type a number from 1 on."
+            )
+        if max_gradient_norm is not None and not max_gradient_norm > 0:
+            raise ValueError(
+                f"model.max_gradient_norm={max_gradient_norm}: type a positive number, or null for "
+                "none."
             )
         self.automatic_optimization = False
         self.generator = generator
@@ -71,6 +78,7 @@ class GAN(System):
         self.penalties = {k: p for k, p in (penalties or {}).items() if p is not None}
         self.augmentation = augmentation or Unaugmented()
         self.cycle = discriminator_steps
+        self.max_gradient_norm = max_gradient_norm
         self.optimizer_factories = (discriminator_optimizer, generator_optimizer)
         self.latent_dim = cast(Generator, generator).latent_dim
         classes = cast(Generator, generator).num_classes
@@ -139,9 +147,7 @@ class GAN(System):
             term = penalty(real, fakes, self.noise(f"penalty {name}", batch)).mean()
             terms[f"penalty/{name}"] = term
             loss = loss + at(penalty.weight, self.images_seen) * term
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self.descend(optimizer, loss)
         judged = cast(Tensor, self.all_gather(real.logits.detach())).flatten()
         self.augmentation.observe(judged, len(judged))
         return terms
@@ -153,9 +159,7 @@ class GAN(System):
         with frozen(self.discriminator):
             fake_logits = self.opinion(fake, batch, "fake for the generator")
             loss = self.objective.generator(real, fake_logits).mean()
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-        optimizer.step()
+            self.descend(optimizer, loss)
         reading = self.objective.reading
         return {"loss/generator": loss, f"{reading.name}/fake_after": reading.of(fake_logits)}
 

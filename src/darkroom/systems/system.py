@@ -1,10 +1,11 @@
 """What every system shares: a clock in images, noise by counter, averaged weights, one log."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn, optim
 
 from darkroom.images import Batch, Images, Labels, Latents
@@ -28,11 +29,13 @@ class System(LightningModule):
 
     Attributes:
         cycle: Steps after which every part has had its turn.
+        max_gradient_norm: To what `descend` shortens longer gradients, if to anything.
     """
 
     latent_dim: int
     averaged: AveragedNetwork
     cycle: int = 1
+    max_gradient_norm: float | None = None
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -80,6 +83,14 @@ class System(LightningModule):
     def count(self, batch: Batch) -> None:
         """Advances the clock by what all devices together were shown."""
         self.images_seen += len(batch.images) * self.trainer.world_size
+
+    def descend(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
+        """One step of one optimizer, in manual optimization."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.max_gradient_norm is not None:
+            self.clip_gradients(cast(optim.Optimizer, optimizer), self.max_gradient_norm, "norm")
+        optimizer.step()
 
     def record(self, terms: Mapping[str, Tensor]) -> None:
         """Logs the means of this step's terms, every `trainer.log_every_n_steps` steps.
