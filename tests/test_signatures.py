@@ -160,8 +160,8 @@ def test_reading_signatures_imports_nothing_of_what_they_name() -> None:
         ("dict[str, int]", [{}], [[], "a"]),
         ("'int | None'", [3, None], ["3"]),
         ("Any", [3, "a", None, [1]], []),
-        ("nn.Module", [None, {}, [1]], [3, "dcgan", True]),  # a class wants an object
-        ("float | Tensor", [3, 0.5], ["a"]),
+        ("nn.Module", [{}, [1]], [3, "dcgan", True, None]),  # a class wants an object
+        ("float | Schedule", [3, 0.5, {}], ["a", None]),
         ("_PRECISION_INPUT", [3, "a"], []),  # unknown, so it is left to the constructor
     ],
 )

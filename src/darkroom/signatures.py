@@ -99,7 +99,7 @@ def _accepts_name(name: str, value: Any) -> bool:
             return value is None
     if name in _OPEN or not name[0].isupper() or name.isupper():
         return True
-    return not isinstance(value, bool | int | float | str)  # a class wants an object
+    return not isinstance(value, bool | int | float | str | None)  # a class wants an object
 
 
 _OPEN = {"Any", "Sequence", "Iterable", "Mapping", "List", "Tuple", "Dict"}
