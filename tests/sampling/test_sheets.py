@@ -123,6 +123,19 @@ def test_a_model_without_encoder_is_told_what_it_can_draw(drawer):
         Reconstruction()(drawer, no_images)
 
 
+@pytest.mark.parametrize(
+    ("draw", "option"),
+    [
+        *((draw, "n") for draw in (Samples, Classes, Interpolation, Reconstruction)),
+        *((draw, "columns") for draw in (Samples, Reconstruction)),
+        (Interpolation, "steps"),
+    ],
+)
+def test_a_sheet_without_images_is_refused(draw, option):
+    with pytest.raises(ValueError, match=rf"draw\.{option}=0: type a number from 1 on\."):
+        draw(**{option: 0})
+
+
 # --- classes
 
 

@@ -1,5 +1,6 @@
 """Directions in which a generator's latents change its images most, found without labels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,15 @@ from torch import Tensor
 
 from darkroom.images import Labels, Latents
 from darkroom.sampling import found
-from darkroom.sampling.seeds import Generator, develop, exposed, labels_of, latents_of
+from darkroom.sampling.seeds import (
+    Generator,
+    check_counts,
+    develop,
+    exposed,
+    labels_of,
+    latents_of,
+    shares_of,
+)
 from darkroom.sampling.sheets import HeldOut, Sheet
 
 STEP = 0.1  # standard deviations to either side: smooths over a ReLU's kinks, and no rounding shows
@@ -53,12 +62,10 @@ class Directions:
     latents: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("n", "seeds", "samples", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"draw.{name}={getattr(self, name)}: type a number from 1 on.")
-        if self.first < 0:
-            raise ValueError(f"draw.first={self.first}: type a number from 0 on.")
-        if not self.reach > 0:
+        check_counts(n=self.n, seeds=self.seeds, samples=self.samples)
+        check_counts(least=2, steps=self.steps)
+        check_counts(least=0, first=self.first)
+        if not 0 < self.reach < math.inf:
             raise ValueError(f"draw.reach={self.reach}: type a positive number such as 3.")
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
@@ -83,7 +90,8 @@ class Directions:
             for name in names
             for step in range(self.steps)
         ]
-        shares = (100 * strengths / strengths.sum())[self.first : last]
+        total = strengths.sum().clamp(min=1e-300)  # 0 if the images do not depend on the latents
+        shares = (100 * strengths / total)[self.first : last]
         note = ", ".join(f"{share:.1f}" for share in shares.tolist())
         return Sheet(
             pixels, tuple(names), self.steps, note=f"share of the images' response, in %: {note}"
@@ -100,17 +108,19 @@ class Directions:
             latents = latents_of(places, generator.latent_dim)
             names = [f"seed-{seed:06d}" for seed in places]
             return latents, labels_of(places, generator, self.label), names
-        known = found.read(self.latents, generator.latent_dim)
-        there = range(len(known.names))[self.first_seed : self.first_seed + self.seeds]
-        if not there:
+        shares = shares_of(generator)
+        known = found.read(self.latents, generator.latent_dim, 0 if shares is None else len(shares))
+        total = len(known.names)
+        if not 0 <= self.first_seed < total:
             raise ValueError(
-                f"draw.first_seed={self.first_seed}: draw.latents={self.latents} holds "
-                f"{len(known.names)} images. Type a number from 0 to {len(known.names) - 1}."
+                f"draw.first_seed={self.first_seed}: draw.latents={self.latents} holds {total} "
+                f"latents. Type a number from 0 to {total - 1}."
             )
-        labels = labels_of(there, generator, self.label)
-        if labels is not None and self.label is None and known.labels is not None:
-            labels = known.labels[there]
-        return known.latents[there], labels, [known.names[place] for place in there]
+        there = slice(self.first_seed, self.first_seed + self.seeds)
+        latents, labels = known.latents[there], known.labels
+        if self.label is not None:
+            labels = labels_of(range(total), generator, self.label)
+        return latents, None if labels is None else labels[there], known.names[there]
 
 
 class Traversal(Directions):
@@ -159,7 +169,7 @@ def response_of(
         around = torch.cat([z + steps, z - steps])
         classes = None if labels is None else labels[place].expand(len(around))
         images = torch.cat(list(exposed(generator, around, batch_size, classes)))
-        ahead, behind = images.flatten(1).double().cpu().chunk(2)
+        ahead, behind = images.flatten(1).cpu().double().chunk(2)
         jacobian = (ahead - behind) / (2 * STEP)  # transposed: [latent_dim, pixels]
         response += jacobian @ jacobian.T / samples
     return response

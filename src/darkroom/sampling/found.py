@@ -40,12 +40,13 @@ class Found:
         return path
 
 
-def read(place: str, latent_dim: int) -> Found:
+def read(place: str, latent_dim: int, classes: int = 0) -> Found:
     """What `Found.write` wrote.
 
     Args:
         place: The file, or the folder that it lies in.
         latent_dim: Length of the latents that a generator takes.
+        classes: How many classes it knows.
 
     Raises:
         ValueError: If it is no such file, or one for another generator.
@@ -57,18 +58,31 @@ def read(place: str, latent_dim: int) -> Found:
         entries = json.loads(path.read_text())
         latents = torch.tensor([entry["latent"] for entry in entries], dtype=torch.float32)
         psnr: Float[Tensor, " batch"] = torch.tensor([float(entry["psnr"]) for entry in entries])
-        classes = [entry["label"] for entry in entries]
-        labels = None if None in classes else torch.tensor(classes, dtype=torch.int64)
-        names = tuple(str(entry["name"]) for entry in entries)
+        labels = [entry["label"] for entry in entries]
+        names = tuple(Path(entry["name"]).name for entry in entries)  # files are called so
     except OSError as error:
         raise ValueError(
             f"draw.latents={place} cannot be read: {error.strerror}. {remedy}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"draw.latents={place} holds no latents. {remedy}") from error
+    if not names or len(set(names)) < len(names) or not latents.isfinite().all():
+        raise ValueError(
+            f"draw.latents={place} is damaged: it holds no latents, or two of one name, or numbers "
+            f"that are not finite. {remedy}"
+        )
     if latents.shape[1:] != (latent_dim,):
         raise ValueError(
             f"draw.latents={place}: these latents are not of {latent_dim} numbers each, which this "
             f"model takes. {remedy}"
         )
-    return Found(latents, labels, psnr, names)
+    drawn = range(classes) if classes else (None,)
+    strange = [label for label in labels if label not in drawn]
+    if strange:
+        knows = f"draws classes 0 to {classes - 1}" if classes else "was not told of any classes"
+        raise ValueError(
+            f"draw.latents={place}: a latent has the class {strange[0]}, and this model {knows}. "
+            f"{remedy}"
+        )
+    known = torch.tensor(labels, dtype=torch.int64) if classes else None
+    return Found(latents, known, psnr, names)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from darkroom.images import Images, Labels, Latents, PerImage, Pixels, to_float
 from darkroom.sampling.found import Found
-from darkroom.sampling.seeds import Generator, develop, exposed, labels_of, latents_of
+from darkroom.sampling.seeds import Generator, check_counts, develop, exposed, labels_of, latents_of
 from darkroom.sampling.sheets import HeldOut, Sheet
 
 SMALLEST = 4  # pixels: a level of the pyramid is not smaller than this
@@ -79,14 +79,12 @@ class Inversion:
     label: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("n", "steps", "starts", "candidates"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"draw.{name}={getattr(self, name)}: type a number from 1 on.")
+        check_counts(n=self.n, columns=self.columns, steps=self.steps, starts=self.starts)
         if self.starts > self.candidates:
             raise ValueError(
                 f"draw.starts={self.starts}: type at most draw.candidates={self.candidates}."
             )
-        if self.prior < 0:
+        if not 0 <= self.prior < math.inf:
             raise ValueError(f"draw.prior={self.prior}: type 0 for none, or more.")
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
@@ -118,7 +116,7 @@ class Inversion:
             pairs,
             tuple(names),
             self.columns,
-            note=f"median PSNR {psnr.median():.1f} dB",
+            note=f"median PSNR {psnr.quantile(0.5):.1f} dB",
             found=Found(latents, labels, psnr, tuple(numbers)),
         )
 
@@ -126,7 +124,7 @@ class Inversion:
         self, generator: Generator, original: Original, starts: Latents, labels: Labels | None
     ) -> tuple[Latents, PerImage]:
         """Where the descents end that begin at `starts`, and their losses."""
-        z = starts.to(original).requires_grad_()
+        z = starts.to(original, copy=True).requires_grad_()
         adam = optim.Adam([z], lr=LEARNING_RATE)
         with torch.enable_grad():
             for step in range(self.steps):

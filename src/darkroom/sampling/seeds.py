@@ -47,6 +47,17 @@ def latents_of(seeds: Sequence[int], latent_dim: int, truncation: float | None =
     return (math.sqrt(2) * torch.erfinv((2 * u - 1) * math.erf(t / math.sqrt(2)))).float()
 
 
+def check_counts(least: int = 1, **counts: int) -> None:
+    """Refuses numbers of images, rows or steps with which nothing would be drawn.
+
+    Raises:
+        ValueError: If one of them is below the least.
+    """
+    for name, count in counts.items():
+        if count < least:
+            raise ValueError(f"draw.{name}={count}: type a number from {least} on.")
+
+
 def check_truncation(truncation: float | None) -> None:
     """Refuses what leaves no latents.
 
@@ -88,7 +99,7 @@ def labels_of(
                 "one with data.num_classes=auto."
             )
         return None
-    ends = shares.double().cpu().cumsum(0)
+    ends = shares.cpu().double().cumsum(0)  # in this order: not every device has float64
     if label is not None:
         if not 0 <= label < len(ends):
             raise ValueError(

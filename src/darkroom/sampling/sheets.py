@@ -12,6 +12,7 @@ from darkroom.images import Images, Latents, Pixels, to_float, to_pixels
 from darkroom.sampling.found import Found
 from darkroom.sampling.seeds import (
     Generator,
+    check_counts,
     check_truncation,
     develop,
     drawn,
@@ -70,6 +71,7 @@ class Samples:
     truncation: float | None = None
 
     def __post_init__(self) -> None:
+        check_counts(n=self.n, columns=self.columns)
         check_truncation(self.truncation)
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
@@ -94,6 +96,7 @@ class Classes:
     truncation: float | None = None
 
     def __post_init__(self) -> None:
+        check_counts(n=self.n)
         check_truncation(self.truncation)
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
@@ -133,6 +136,7 @@ class Interpolation:
     truncation: float | None = None
 
     def __post_init__(self) -> None:
+        check_counts(n=self.n, steps=self.steps)
         check_truncation(self.truncation)
 
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
@@ -161,6 +165,9 @@ class Reconstruction:
 
     n: int = 32
     columns: int = 8
+
+    def __post_init__(self) -> None:
+        check_counts(n=self.n, columns=self.columns)
 
     @torch.inference_mode()
     def __call__(self, generator: Generator, held_out: HeldOut, batch_size: int = 64) -> Sheet:
