@@ -1,5 +1,6 @@
 """A model that is told of classes, from the command to images of one class."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,21 @@ def test_a_sheet_of_classes(conditional: Path, tmp_path: Path) -> None:
 def test_data_without_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data.num_classes=7: the data have 10 classes"):
         train(tmp_path / "run", "data.num_classes=7")
+
+
+def test_the_class_of_an_image_is_found_and_kept_when_it_is_edited(
+    conditional: Path, tmp_path: Path
+) -> None:
+    found, edited = tmp_path / "found", tmp_path / "edited"
+    quick = ("draw.n=3", "draw.steps=2", "draw.starts=2", "draw.candidates=16")
+    sample(conditional, "draw=inversion", f"folder={found}", *quick)
+    labels = [entry["label"] for entry in json.loads((found / "latents.json").read_text())]
+    assert set(labels) <= set(range(10))
+    few = ("draw.n=1", "draw.steps=3", "draw.samples=1", "draw.seeds=3")
+    sample(conditional, "draw=directions", f"draw.latents={found}", f"folder={edited}", *few)
+    for number in ("000000", "000001", "000002"):
+        with (
+            Image.open(found / f"{number}-inverted.png") as inverted,
+            Image.open(edited / f"direction-000-{number}-001.png") as unmoved,
+        ):
+            assert unmoved.tobytes() == inverted.tobytes()

@@ -12,15 +12,18 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torchvision.transforms.v2 import functional as transforms
 
 from darkroom import checkpoint, cli, config
+from darkroom.sampling import drawn
 from darkroom.verbs import sample as verbs_sample
 from darkroom.verbs import train as verbs_train
 from tests.composed import composed
-from tests.pictures import album, break_file
+from tests.pictures import album, break_file, zipped
 
 ROOT = Path(__file__).parents[1]
 
@@ -420,10 +423,88 @@ def test_reconstructions_are_those_of_the_training_grid(vae: Path, tmp_path: Pat
     assert len(list(tmp_path.glob("*-rebuilt.png"))) == len(list(tmp_path.glob("*-real.png"))) == n
 
 
+def picture(path: Path) -> torch.Tensor:
+    with Image.open(path) as image:
+        return transforms.pil_to_tensor(image)
+
+
+def test_truncation_is_an_option_like_any_other(gan: Path, tmp_path: Path) -> None:
+    sample(gan, "draw.truncation=0.5", "draw.n=2", f"folder={tmp_path}")
+    expected = torch.cat(list(drawn(checkpoint.load(gan).system, range(2), truncation=0.5)))
+    assert torch.equal(picture(tmp_path / "seed-000001.png"), expected[1])
+
+
+def test_given_images_are_inverted_and_what_was_found_is_edited(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the pack of the given images lies below
+    resolution = OmegaConf.load(run / "config.yaml").data.resolution
+    album(Path("pictures"), n=4, mode="L", size=(resolution, resolution))
+    break_file(Path("pictures", "002.png"))
+    quick = ("draw.steps=3", "draw.candidates=8", "batch_size=8")
+    sample(run, "draw=inversion", "images=pictures", "folder=found", *quick)
+    said = capsys.readouterr().out
+    assert "images=pictures: 1 of 4 files cannot be read" in said
+    assert "median PSNR" in said
+    for number, name in enumerate(("000", "001", "003")):
+        given = picture(Path("pictures", f"{name}.png"))
+        assert torch.equal(picture(Path("found", f"{number:06d}-real.png")), given)
+
+    few = ("draw.n=1", "draw.steps=3", "draw.samples=1", "draw.first_seed=1", "batch_size=8")
+    sample(run, "draw=directions", "draw.latents=found", "folder=edited", *few)
+    assert "share of the images' response" in capsys.readouterr().out
+    edited = [
+        f"direction-000-{name}-{k:03d}.png" for name in ("000001", "000002") for k in range(3)
+    ]
+    assert {path.name for path in Path("edited").iterdir()} == {*edited, "grid.png"}
+    for number in ("000001", "000002"):
+        unmoved = picture(Path("edited", f"direction-000-{number}-001.png"))
+        assert torch.equal(unmoved, picture(Path("found", f"{number}-inverted.png")))
+
+
+def test_held_out_images_are_inverted_where_none_are_given(copy: Path) -> None:
+    sample(copy, "draw=inversion", "draw.n=2", "draw.steps=1", "draw.candidates=4")
+    (folder,) = (copy / "drawn").iterdir()
+    assert folder.name == f"inversion-{budget(copy):010d}"
+    data = config.build(checkpoint.load(copy).config.data)
+    data.setup()
+    assert torch.equal(picture(folder / "000001-real.png"), data.held_out.some(2)[1])
+    assert (folder / "latents.json").exists()
+
+
+def test_given_images_are_rebuilt(
+    vae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    resolution = OmegaConf.load(vae / "config.yaml").data.resolution
+    place = zipped(
+        album(tmp_path / "pictures", n=2, mode="L", size=(resolution, resolution)),
+        tmp_path / "pictures.zip",
+    )
+    sample(vae, "draw=reconstruction", f"images={place}", f"folder={tmp_path / 'drawn'}")
+    given = picture(tmp_path / "pictures" / "001.png")
+    assert torch.equal(picture(tmp_path / "drawn" / "000001-real.png"), given)
+    assert (tmp_path / "drawn" / "000001-rebuilt.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["draw=reconstruction"], "needs a model with an encoder"),
+        (["draw.truncation=-1"], "draw.truncation=-1: type a positive number such as 1.5"),
+        (["draw.columns=0"], "draw.columns=0: type a number from 1 on."),
+        (["batch_size=0"], "batch_size=0: type a number from 1 on, such as 64."),
+        (
+            ["draw=directions", "draw.latents=nowhere"],
+            "draw.latents=nowhere cannot be read: No such",
+        ),
+        (["draw=directions", "draw.n=9999"], "draw.first=0 and draw.n=9999: this model's latents"),
+        (["draw=inversion", "draw.starts=999"], "draw.starts=999: type at most draw.candidates="),
+        (["draw=inversion", "images=nowhere"], "images=nowhere is neither a folder nor a .zip"),
+        (["draw=inversion", "images=regular"], "images=regular is neither a folder nor a .zip"),
+        (["draw=inversion", "images=empty"], "images=empty holds no image"),
+        (["images=empty"], "images=empty: this drawing looks at no images. Type draw=inversion or"),
+        (["draw=traversal", "images=empty"], "images=empty: this drawing looks at no images."),
         (["run=nowhere"], "run=nowhere: there is no such folder"),
         (["checkpoint=first"], "has no checkpoint 'first'. Type checkpoint=best."),
         (["device=abacus"], "device=abacus is not to be had here"),
@@ -436,6 +517,7 @@ def test_a_sample_that_cannot_be_had_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("regular").touch()
+    Path("empty").mkdir()
     with pytest.raises((ValueError, OSError), match=re.escape(said)):
         sample(gan, *arguments)
 

@@ -87,6 +87,7 @@ class SampleConfig:
         checkpoint: last or best.
         draw: What to draw.
         label: The class to draw, by its name or its number.
+        images: A folder or .zip of images to rebuild or to invert, instead of held-out ones.
         folder: Folder for the images; within the run's folder if it is not given.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
@@ -96,6 +97,7 @@ class SampleConfig:
     checkpoint: str = "last"
     draw: Any = MISSING
     label: int | str | None = None
+    images: str | None = None
     folder: str | None = None
     batch_size: int = 64
     device: str = "auto"
