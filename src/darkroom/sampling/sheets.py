@@ -60,8 +60,8 @@ class Samples:
         first_seed: The first seed.
         columns: Images in a row.
         label: The class of all; by default each seed has its own.
-        truncation: The largest size of a latent's coordinates, such as 0.7, for more typical and
-            less various images; see `latents_of`.
+        truncation: The largest size of a latent's coordinates, such as 1.5, for less various
+            images; see `latents_of`.
     """
 
     n: int = 64
@@ -87,8 +87,8 @@ class Classes:
     Args:
         n: How many seeds.
         first_seed: The first seed.
-        truncation: The largest size of a latent's coordinates, such as 0.7, for more typical and
-            less various images; see `latents_of`.
+        truncation: The largest size of a latent's coordinates, such as 1.5, for less various
+            images; see `latents_of`.
     """
 
     n: int = 8
@@ -122,8 +122,8 @@ class Interpolation:
         first_seed: The first seed.
         steps: Images in a row, both ends included.
         label: The class of all; by default a row has the class of the seed that it begins with.
-        truncation: The largest size of a latent's coordinates, such as 0.7, for more typical and
-            less various images; see `latents_of`.
+        truncation: The largest size of a latent's coordinates, such as 1.5, for less various
+            images; see `latents_of`.
 
     Source: White 2016, arXiv 1609.04468: normal latents lie close to a sphere, which a straight
     line leaves.
