@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -61,7 +62,10 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
         callbacks=[begin, *_build_all(composed.callbacks)],
         default_root_dir=str(run_dir),
     )
-    trainer.fit(system, datamodule=data, ckpt_path=saved)
+    try:
+        trainer.fit(system, datamodule=data, ckpt_path=saved)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(_out_of_memory(trainer, system, data.batch_size, run_dir)) from error
     return _finish(trainer, run_dir, composed)
 
 
@@ -98,6 +102,18 @@ def _begin(
         print(f"\n{beginning}\n")
         entry["init_from"] = beginning.record()
     provenance.append(manifest, entry)
+
+
+def _out_of_memory(trainer: Trainer, system: System, batch_size: int, run_dir: Path) -> str:
+    options = [f"data.batch_size={max(1, batch_size // 2)}"]
+    if trainer.precision == "32-true":
+        options.append("trainer.precision=bf16-mixed")
+    is_saved = (run_dir / "checkpoints" / "last.ckpt").exists()
+    way = f"Go on with resume={run_dir} and" if is_saved else "Begin anew with"
+    return (
+        f"After {system.images_seen:,} images the memory of {system.device} did not suffice for "
+        f"data.batch_size={batch_size}. {way} {' or '.join(options)}, or train a smaller model."
+    )
 
 
 def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | None:
