@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from darkroom.images import to_float
-from darkroom.sampling import Inversion, develop, latents_of
+from darkroom.sampling import Inversion, develop, labels_of, latents_of
 from darkroom.sampling.inversion import Encodes, psnr_of, unlikeness
 from tests.sampling.toys import Classed, Linear, orthonormal
 
@@ -197,6 +197,18 @@ def test_the_class_is_found_too(classed):
     found = inverted(classed, images_of(classed, known(4), labels), steps=200).found
     assert torch.equal(found.labels, labels)
     torch.testing.assert_close(found.latents, known(4), rtol=0, atol=0.01)
+
+
+def test_the_class_of_the_best_end_counts_not_that_of_the_nearest_start(classed):
+    faint = Classed(2 * classed.matrix.detach(), SHAPE, classed.offsets / 6)
+    labels = torch.arange(6) % 3
+    pixels = images_of(faint, known(6), labels)
+    candidates = latents_of(range(16), LATENT_DIM)
+    classes = labels_of(range(16), faint)
+    drawn = to_float(images_of(faint, candidates, classes))
+    nearest = torch.stack([unlikeness(drawn, x).argmin() for x in to_float(pixels).split(1)])
+    assert not torch.equal(classes[nearest], labels)
+    assert torch.equal(inverted(faint, pixels, starts=16).found.labels, labels)
 
 
 def test_a_class_can_be_asked_for(classed):
