@@ -58,6 +58,10 @@ def default() -> DictConfig:
             "data.augmentation: expected Sequence[Augmentation], got 'flip'.",
         ),
         ("model.half_life=null", "model.half_life: expected float | Schedule, got None."),
+        (
+            "model.half_life={start: 1}",
+            "model.half_life: expected float | Schedule, got {'start': 1} without a _target_.",
+        ),
         ("callbacks.quality.every=often", "callbacks.quality.every: expected int, got 'often'."),
         ("~model.discriminator", "model needs 'discriminator'. Type model.discriminator=<value>."),
         ("~trainer.max_images", "trainer needs 'max_images'. Type trainer.max_images=<value>."),

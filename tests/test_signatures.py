@@ -131,6 +131,9 @@ def test_reading_signatures_imports_nothing_of_what_they_name() -> None:
     assert done.stdout.strip() == "set()", done.stderr
 
 
+OBJECT = {"_target_": "darkroom.data.Digits"}
+
+
 @pytest.mark.parametrize(
     ("annotation", "fitting", "not_fitting"),
     [
@@ -156,12 +159,13 @@ def test_reading_signatures_imports_nothing_of_what_they_name() -> None:
             ["64", "a", 64.0, None, ["auto"]],
         ),
         ("list[list[int]]", [[[1], []]], [[1], [["a"]]]),
-        ("Sequence[Augmentation]", [[], [{}]], [3, "flip", None, ["flip"]]),
+        ("Sequence[Augmentation]", [[], [OBJECT]], [3, "flip", None, ["flip"], [{"p": 1}]]),
         ("dict[str, int]", [{}], [[], "a"]),
         ("'int | None'", [3, None], ["3"]),
         ("Any", [3, "a", None, [1]], []),
-        ("nn.Module", [{}, [1]], [3, "dcgan", True, None]),  # a class wants an object
-        ("float | Schedule", [3, 0.5, {}], ["a", None]),
+        ("nn.Module", [OBJECT, [1]], [3, "dcgan", True, None, {}]),  # a class wants an object
+        ("float | Schedule", [3, 0.5, OBJECT], ["a", None, {"start": 1}]),
+        ("Mapping[str, Penalty | None] | None", [{}, {"r1": OBJECT}, None], [3]),
         ("_PRECISION_INPUT", [3, "a"], []),  # unknown, so it is left to the constructor
     ],
 )

@@ -324,7 +324,8 @@ def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature
         elif value != MISSING and not _fits(value, taken[key].annotation):
             expected = taken[key].annotation
             assert expected is not None, "without an annotation everything is accepted"
-            found.append(f"{path}.{key}: expected {ast.unparse(expected)}, got {value!r}.")
+            hint = " without a _target_" if isinstance(value, dict) else ""
+            found.append(f"{path}.{key}: expected {ast.unparse(expected)}, got {value!r}{hint}.")
     if not node.get("_partial_"):
         found += [
             f"{path} needs {name!r}. Type {path}.{name}=<value>."
@@ -335,7 +336,7 @@ def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature
 
 
 def _fits(value: Any, annotation: ast.expr | None) -> bool:
-    return isinstance(value, dict) or accepts(annotation, value)
+    return (isinstance(value, dict) and "_target_" in value) or accepts(annotation, value)
 
 
 def _problems_of_value(path: str, value: Any) -> list[str]:

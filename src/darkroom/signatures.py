@@ -99,10 +99,12 @@ def _accepts_name(name: str, value: Any) -> bool:
             return value is None
     if name in _OPEN or not name[0].isupper() or name.isupper():
         return True
+    if isinstance(value, dict):
+        return "_target_" in value
     return not isinstance(value, bool | int | float | str | None)  # a class wants an object
 
 
-_OPEN = {"Any", "Sequence", "Iterable", "Mapping", "List", "Tuple", "Dict"}
+_OPEN = {"Any", "Sequence", "Iterable", "Mapping", "List", "Tuple", "Dict", "DictConfig"}
 """Names of annotations that look like classes of objects but take plain values."""
 
 
