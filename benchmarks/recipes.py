@@ -1,19 +1,23 @@
-"""Which recipe draws better images after equal work: python -m benchmarks.recipes.
+"""Which recipe draws better images after equal work: python -m benchmarks.recipes fashion_mnist.
 
 Each contender gets the same processor time, start and all callbacks included, so that a machine
 that others use as well does not decide. How many images that is follows from two short runs.
 
-    python -m benchmarks.recipes minutes=15 cores=2 folder=outputs/recipes
+    python -m benchmarks.recipes fashion_mnist minutes=15 cores=2 folder=outputs/recipes
+    python -m benchmarks.recipes modes minutes=6 cores=1
+    python -m benchmarks.recipes own root=~/sprites.zip minutes=8 cores=1
 
-Runs that are finished in the folder are not repeated. A core each trains them, one after another.
+One thread trains them, one after another. Runs that are finished in the folder are not repeated.
 """
 
 import json
+import math
 import os
 import resource
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
@@ -23,63 +27,107 @@ from darkroom.evaluation import record
 ROOT = Path(__file__).parents[1]
 SEEDS = 0, 1
 SHORT, LONG = 2_000, 8_000  # images of the two runs that tell the pace
-CONTENDERS = {
-    "Fashion-MNIST 32x32": {
-        "gan (the article's)": ["model=gan", "data=fashion_mnist", "data.resolution=32"],
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is trained, and how it is judged.
+
+    Attributes:
+        title: What it is about.
+        contenders: What is typed after train.py, by a short name.
+        judged: What is typed after evaluate.py.
+        numbers: The columns, by the names of the numbers.
+    """
+
+    title: str
+    contenders: Mapping[str, Sequence[str]]
+    judged: Sequence[str]
+    numbers: Mapping[str, str]
+
+
+def quality_in(features: str) -> dict[str, str]:
+    """The columns of a contest that is judged by some features."""
+    columns = {"fd_infinity": "FD∞", "kid": "KID"}
+    columns |= {name: name for name in ("precision", "recall", "density", "coverage")}
+    return {f"{name}_{features}": title for name, title in columns.items()}
+
+
+FASHION_MNIST = Contest(
+    "Fashion-MNIST 32x32; `gan` is the article's, at its width of 64",
+    {
+        "gan": ["model=gan", "data=fashion_mnist", "data.resolution=32"],
         "rpgan": ["model=rpgan", "data=fashion_mnist"],
     },
-}
-JUDGED = ["features=classifier", "samples=10000"]
-NUMBERS = {
-    "fd_infinity_classifier": "FD∞",
-    "kid_classifier": "KID",
-    "precision_classifier": "precision",
-    "recall_classifier": "recall",
-    "density_classifier": "density",
-    "coverage_classifier": "coverage",
-}
+    ["features=classifier", "samples=10000"],
+    quality_in("classifier"),
+)
+MODES = Contest(
+    "1,000 modes: stacked digits 16x16",
+    {model: [f"model={model}", "data=stacked_digits"] for model in ("gan", "wgan_gp", "rpgan")},
+    ["protocol=modes"],
+    {
+        "classes_reached_classifier": "modes",
+        "class_kl_classifier": "reverse KL, nats",
+        "kid_classifier": "KID",
+    },
+)
 
 
-def main(minutes: float, cores: int, folder: Path) -> None:
-    seconds = 60 * minutes * cores
-    tables = {
-        title: compared(contenders, seconds, folder) for title, contenders in CONTENDERS.items()
-    }
+def own(root: str) -> Contest:
+    """Images of one's own, with and without changes to what the discriminator sees."""
+    data = ["data=folder", f"data.root={root}", "data.resolution=32"]
+    return Contest(
+        f"{Path(root).stem} at 32x32",
+        {
+            "gan": ["model=gan", *data],
+            "gan-ada": ["model=gan", *data, "model/augmentation=ada"],
+            "rpgan": ["model=rpgan", *data],
+            "rpgan-scheduled": ["model=rpgan", *data, "model/augmentation=scheduled"],
+        },
+        ["features=lite0", "samples=5000"],
+        quality_in("lite0") | {"copied": "copied"},
+    )
+
+
+def main(contest: Contest, name: str, minutes: float, cores: int, folder: Path) -> None:
+    table = compared(contest, 60 * minutes * cores, folder)
     remarks = (
-        f"{minutes:g} minutes on {cores} cores each: {seconds / 60:g} minutes of processor time on "
-        "one thread. Judged by `features=classifier`, 10,000 samples; `real` are unseen real "
+        f"{minutes:g} minutes on {cores} core(s) each: {minutes * cores:g} minutes of processor "
+        "time on one thread, of which the images follow by the pace of a short run; beside them "
+        f"stands what was used. Judged by `{' '.join(contest.judged)}`; `real` are unseen real "
         "images in the samples' place."
     )
-    print(write("recipes", tables, remarks).read_text())
+    print(write(f"recipes-{name}", {contest.title: table}, remarks).read_text())
 
 
-def compared(contenders: Mapping[str, Sequence[str]], seconds: float, folder: Path) -> Matrix:
+def compared(contest: Contest, seconds: float, folder: Path) -> Matrix:
     """A row for each run, one for each contender's mean, and the floor."""
     rows: dict[str, list[float]] = {}
-    for name, overrides in contenders.items():
-        slug = overrides[0].partition("=")[2]
-        images = budget(overrides, seconds, folder / f"{slug}.json")
-        found = [trained(overrides, seed, images, folder / f"{slug}-{seed}") for seed in SEEDS]
-        for seed, run in zip(SEEDS, found, strict=True):
-            numbers = evaluated(run)
-            floor = {key: numbers[key].floor for key in NUMBERS}
+    floors: list[float | None] = []
+    for name, overrides in contest.contenders.items():
+        images = budget(overrides, seconds, folder / f"{name}.json")
+        for seed in SEEDS:
+            run = trained(overrides, seed, images, folder / f"{name}-{seed}")
+            numbers = evaluated(run, contest.judged)
             used = json.loads((run / "processor.json").read_text())["seconds"]
-            values = [numbers[key].value for key in NUMBERS]
+            values = [numbers[key].value for key in contest.numbers]
+            floors = [numbers[key].floor for key in contest.numbers]
             rows[f"{name}, seed {seed}"] = [images / 1000, used / 60, *values]
         each = [rows[f"{name}, seed {seed}"] for seed in SEEDS]
         rows[f"{name}, mean"] = [mean(column) for column in zip(*each, strict=True)]
-    table: dict[str, list[float | None]] = {**rows, "real": [None, None, *floor.values()]}
-    return Matrix(["thousand images", "minutes", *NUMBERS.values()], table)
+    table: dict[str, list[float | None]] = {**rows, "real": [None, None, *floors]}
+    return Matrix(["thousand images", "minutes", *contest.numbers.values()], table)
 
 
 def budget(overrides: Sequence[str], seconds: float, notes: Path) -> int:
     """Images that a contender sees within so many seconds of the processor."""
     if not notes.exists():
+        folder = notes.with_name(f"{notes.stem}-pace")
         used = [
-            run("train", *overrides, f"trainer.max_images={n}", "callbacks={}", "logger={}",
-                f"hydra.run.dir={notes.with_suffix('')}-pace-{n}")
+            run("train", *overrides, f"trainer.max_images={n}", f"hydra.run.dir={folder}-{n}")
             for n in (SHORT, LONG)
-        ]  # fmt: skip
+        ]
         pace = (LONG - SHORT) / (used[1] - used[0])
         notes.parent.mkdir(parents=True, exist_ok=True)
         notes.write_text(json.dumps({"images": round(pace * seconds, -4), "pace": pace}))
@@ -96,12 +144,14 @@ def trained(overrides: Sequence[str], seed: int, images: int, folder: Path) -> P
     return folder
 
 
-def evaluated(folder: Path) -> Mapping[str, record.Number]:
-    """The numbers of a run's last checkpoint."""
+def evaluated(folder: Path, judged: Sequence[str]) -> Mapping[str, record.Number]:
+    """The numbers of a run's last checkpoint, and the share of copies."""
     if not list(folder.glob("evaluation/*/metrics.json")):
-        run("evaluate", f"run={folder}", *JUDGED)
+        run("evaluate", f"run={folder}", *judged)
     (path,) = folder.glob("evaluation/*/metrics.json")
-    return record.read(path).numbers
+    found = record.read(path)
+    copied = found.originality.copied if found.originality else math.nan
+    return {**found.numbers, "copied": record.Number(copied, "lower")}
 
 
 def run(verb: str, *arguments: str) -> float:
@@ -114,9 +164,13 @@ def run(verb: str, *arguments: str) -> float:
 
 
 if __name__ == "__main__":
-    typed = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    named, *options = sys.argv[1:]
+    typed = dict(argument.split("=", 1) for argument in options)
+    contests = {"fashion_mnist": FASHION_MNIST, "modes": MODES}
     main(
+        own(typed["root"]) if named == "own" else contests[named],
+        Path(typed["root"]).stem if named == "own" else named,
         float(typed.get("minutes", 15)),
         int(typed.get("cores", 2)),
-        Path(typed.get("folder", "outputs/recipes")),
+        Path(typed.get("folder", f"outputs/recipes-{named}")),
     )
