@@ -15,14 +15,7 @@ from darkroom import config, randomness
 from darkroom.data import ImageData
 from darkroom.images import Pixels, to_float, to_pixels
 from darkroom.metrics import kernel_distance, thumbnails
-from darkroom.objectives import (
-    Hinge,
-    LeastSquares,
-    MinMax,
-    NonSaturating,
-    Relativistic,
-    Wasserstein,
-)
+from darkroom.objectives import NonSaturating
 from darkroom.sampling import develop, latents_of
 
 pytestmark = pytest.mark.slow
@@ -102,47 +95,6 @@ def test_gan_draws_every_digit_recognisably_and_with_a_flipped_sign_it_does_not(
     print("with a flipped sign", wrong, "distance", judge.distance(drawn(flipped)))
     assert wrong.sum() < 0.3
     assert judge.distance(drawn(flipped)) > 0.05
-
-
-SMALL = {
-    "gan": {"generator.width": 16, "discriminator.width": 16},
-    "rpgan": {"generator.width": 16, "discriminator.width": 16},
-    "sngan": {"generator.width": 8, "discriminator.width": 8, "discriminator_steps": 1},
-    "r3gan": {
-        "generator.width": 32,
-        "generator.wide_levels": 1,
-        "discriminator.wide_levels": 1,
-    },
-}
-GAMES = MinMax, NonSaturating, LeastSquares, Hinge, Wasserstein, Relativistic
-IMAGES = 4000
-RATES = ("generator_optimizer.lr", "discriminator_optimizer.lr")
-
-
-@pytest.mark.parametrize("game", GAMES)
-@pytest.mark.parametrize("model", SMALL)
-def test_any_game_teaches_any_networks_and_notices_a_flipped_sign(model, game, tmp_path):
-    class Flipped(game):
-        def generator(self, real, fake):
-            return -super().generator(real, fake)
-
-    options = SMALL[model] | dict.fromkeys(RATES, 1e-3)
-    options["objective._target_"] = f"darkroom.objectives.{game.__name__}"
-    overrides = [f"++model.{name}={value}" for name, value in options.items()]
-
-    def play(images: int, objective=None) -> tuple[float, float]:
-        budget = f"trainer.max_images={images}"
-        composed = (f"model={model}", "recipe=none", *overrides, budget)
-        system, data = trained(tmp_path, *composed, objective=objective)
-        judge, samples = Judge(data), drawn(system)
-        return float(judge.recognised(samples).sum()), judge.distance(samples)
-
-    start, learned, flipped = play(64), play(IMAGES), play(IMAGES, Flipped())
-    print(model, game.__name__, "start", start, "learned", learned, "flipped", flipped)
-    assert learned[0] > start[0]
-    assert learned[1] < start[1] / 2
-    assert flipped[0] < learned[0] / 2
-    assert not flipped[1] < start[1]
 
 
 def test_vae_bound_beats_the_mean_image_and_keeps_what_digit_it_was(tmp_path: Path):
