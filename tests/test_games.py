@@ -49,7 +49,7 @@ def test_any_game_teaches_any_networks_and_notices_a_flipped_sign(model, game, t
 
     start, learned, flipped = play(64), play(IMAGES), play(IMAGES, Flipped())
     print(model, game.__name__, "start", start, "learned", learned, "flipped", flipped)
-    assert learned[0] > start[0]
+    assert learned[0] > start[0] + 0.05
     assert learned[1] < start[1] / 2
     assert flipped[0] < learned[0] / 2
     assert not flipped[1] < start[1]
