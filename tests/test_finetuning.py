@@ -1,4 +1,4 @@
-"""What another run has learnt is a head start: few images are drawn sooner, not better in the end."""
+"""What another run has learnt is a head start: few images are drawn sooner."""
 
 from pathlib import Path
 

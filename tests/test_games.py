@@ -25,7 +25,7 @@ SMALL = {
     },
 }
 GAMES = MinMax, NonSaturating, LeastSquares, Hinge, Wasserstein, Relativistic
-IMAGES = 4000
+IMAGES = {"gan": 4000, "rpgan": 4000, "sngan": 4000, "r3gan": 8000}
 RATES = ("generator_optimizer.lr", "discriminator_optimizer.lr")
 
 
@@ -45,9 +45,11 @@ def test_any_game_teaches_any_networks_and_notices_a_flipped_sign(model, game, t
         composed = (f"model={model}", "recipe=none", *overrides, budget)
         system, data = trained(tmp_path, *composed, objective=objective)
         judge, samples = Judge(data), drawn(system)
-        return float(judge.recognised(samples).sum()), judge.distance(samples)
+        # flat images all pass for one digit, so none counts for more than a tenth
+        return float(judge.recognised(samples).clip(max=0.1).sum()), judge.distance(samples)
 
-    start, learned, flipped = play(64), play(IMAGES), play(IMAGES, Flipped())
+    images = IMAGES[model]
+    start, learned, flipped = play(64), play(images), play(images, Flipped())
     print(model, game.__name__, "start", start, "learned", learned, "flipped", flipped)
     assert learned[0] > start[0] + 0.05
     assert learned[1] < start[1] / 2
