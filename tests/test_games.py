@@ -2,6 +2,9 @@
 
 import pytest
 
+from darkroom import config
+from darkroom.metrics import kernel_distance, thumbnails
+from darkroom.metrics.features import Classifier, FeatureNetwork, Lesson
 from darkroom.objectives import (
     Hinge,
     LeastSquares,
@@ -10,7 +13,8 @@ from darkroom.objectives import (
     Relativistic,
     Wasserstein,
 )
-from tests.test_learning import Judge, drawn, trained
+from tests.composed import composed
+from tests.test_learning import drawn, trained
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +33,20 @@ IMAGES = {"gan": 4000, "rpgan": 4000, "sngan": 4000, "r3gan": 8000}
 RATES = ("generator_optimizer.lr", "discriminator_optimizer.lr")
 
 
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory) -> FeatureNetwork:
+    data = config.build(composed("train", "data=digits").data)
+    data.setup()
+    part = data.training
+    lesson = Lesson(part.pixels, part.labels, part.class_names, part.fingerprint())
+    return Classifier(cache=str(tmp_path_factory.mktemp("cache")), device="cpu").fitted(lesson)
+
+
 @pytest.mark.parametrize("game", GAMES)
-@pytest.mark.parametrize("model", SMALL)
-def test_any_game_teaches_any_networks_and_notices_a_flipped_sign(model, game, tmp_path):
+@pytest.mark.parametrize("model", IMAGES)
+def test_any_game_teaches_any_networks_and_notices_a_flipped_sign(
+    model, game, classifier, tmp_path
+):
     class Flipped(game):
         def generator(self, real, fake):
             return -super().generator(real, fake)
@@ -40,18 +55,15 @@ def test_any_game_teaches_any_networks_and_notices_a_flipped_sign(model, game, t
     options["objective._target_"] = f"darkroom.objectives.{game.__name__}"
     overrides = [f"++model.{name}={value}" for name, value in options.items()]
 
-    def play(images: int, objective=None) -> tuple[float, float]:
-        budget = f"trainer.max_images={images}"
-        composed = (f"model={model}", "recipe=none", *overrides, budget)
-        system, data = trained(tmp_path, *composed, objective=objective)
-        judge, samples = Judge(data), drawn(system)
-        # flat images all pass for one digit, so none counts for more than a tenth
-        return float(judge.recognised(samples).clip(max=0.1).sum()), judge.distance(samples)
+    def played(images: int, objective=None) -> tuple[float, float]:
+        """Kernel distances to digits that were never seen: by the classifier, of thumbnails."""
+        typed = (f"model={model}", "recipe=none", *overrides, f"trainer.max_images={images}")
+        system, data = trained(tmp_path, *typed, objective=objective)
+        pairs = data.held_out.pixels, drawn(system)
+        return tuple(kernel_distance(*map(look, pairs)) for look in (classifier, thumbnails))
 
     images = IMAGES[model]
-    start, learned, flipped = play(64), play(images), play(images, Flipped())
+    start, learned, flipped = played(64), played(images), played(images, Flipped())
     print(model, game.__name__, "start", start, "learned", learned, "flipped", flipped)
-    assert learned[0] > start[0] + 0.05
-    assert learned[1] < start[1] / 2
-    assert flipped[0] < learned[0] / 2
-    assert not flipped[1] < start[1]
+    assert learned[0] < 0.7 * start[0]
+    assert flipped[1] > 2 * learned[1]
