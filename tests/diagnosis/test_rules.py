@@ -248,8 +248,8 @@ ILLNESSES = {
         (
             "model.discriminator_optimizer.lr=1e-05",
             "model.generator_optimizer.lr=0.0001",
-            "model.max_gradient_norm=1",
             "trainer.precision=bf16-mixed",
+            "model.max_gradient_norm=1",
             "trainer.detect_anomaly=true",
         ),
         severity=3,
