@@ -104,7 +104,7 @@ def _markdown(table: Table) -> list[str]:
     if isinstance(table, Matrix):
         lines = [f"| | {' | '.join(table.columns)} |", "|---" * (len(table.columns) + 1) + "|"]
         for name, numbers in table.rows.items():
-            cells = ["" if number is None else f"{number:,.3g}" for number in numbers]
+            cells = ["" if number is None else _legible(number) for number in numbers]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         return lines
     lines = ["| | median | lowest to highest | ratio |", "|---|---|---|---|"]
@@ -120,3 +120,7 @@ def hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{os.cpu_count()} CPU cores {platform.machine()}"
+
+
+def _legible(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
