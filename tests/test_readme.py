@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(?:bash|console|sh)\n(.*?)```", TEXT, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
-COMMANDS = sorted({line for line in LINES if line.startswith("python ")})
+COMMANDS = list(dict.fromkeys(line for line in LINES if line.startswith("python ")))
+RUNS = {"gan": "model=gan", "vae": "model=vae", "told": "data.num_classes=auto"}
 
 
 def test_readme_shows_commands():
@@ -41,6 +42,7 @@ def test_command_passes_the_check(command, monkeypatch):
 
 def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
     """A command of the README on what a test has: its own runs and images, and few of them."""
+    asks_for_classes = "label=" in command or "draw=classes" in command
     for address, place in {
         "~/sprites": images,
         "~/photos": images,
@@ -48,8 +50,9 @@ def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
         "s3://bucket/photos": images.with_name("shards"),
         "~/generated": images,
         "~/photographs": images,
-        "outputs/2026-11-23/12-00-00-000000-sweep": images.parent,  # both runs lie in it
-        "outputs/...": runs["gan"],
+        "outputs/2026-11-23/12-00-00-000000-sweep": images.parent,  # all runs lie in it
+        "outputs/...": runs["told" if asks_for_classes else "gan"],
+        "~/few": images,
         "outputs/a": runs["gan"],
         "outputs/b": runs["vae"],
     }.items():
@@ -67,7 +70,9 @@ def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
     if any(argument.startswith("resume=") for argument in arguments):
         return [*arguments, "trainer.max_images=128"]
     limit = ["data.limit=null"] if "data=streaming" in arguments else []
-    return [*arguments, "experiment=smoke", "trainer.max_images=64", *limit]
+    alike = ["data.resolution=16", "model.generator.latent_dim=16"]  # as of the digits
+    same = alike if any(a.startswith("init_from=") for a in arguments) else []
+    return [*arguments, "experiment=smoke", "trainer.max_images=64", *limit, *same]
 
 
 @pytest.mark.slow
@@ -79,8 +84,8 @@ def test_commands_run(tmp_path):
         noise = draw.integers(0, 256, (24, 20, 3), np.uint8)
         Image.fromarray(noise).save(images / f"{number}.png")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    runs = {model: tmp_path / model for model in ("gan", "vae")}
-    first = [f"python train.py model={model} hydra.run.dir={run}" for model, run in runs.items()]
+    runs = {name: tmp_path / name for name in RUNS}
+    first = [f"python train.py {RUNS[name]} hydra.run.dir={run}" for name, run in runs.items()]
     for command in [*first, *COMMANDS]:
         arguments = runs_in(command, runs, images)
         done = subprocess.run(
