@@ -46,10 +46,9 @@ class Contest:
     numbers: Mapping[str, str]
 
 
-def quality_in(features: str) -> dict[str, str]:
+def quality_in(features: str, **distances: str) -> dict[str, str]:
     """The columns of a contest that is judged by some features."""
-    columns = {"fd_infinity": "FD∞", "kid": "KID"}
-    columns |= {name: name for name in ("precision", "recall", "density", "coverage")}
+    columns = distances | {name: name for name in ("precision", "recall", "density", "coverage")}
     return {f"{name}_{features}": title for name, title in columns.items()}
 
 
@@ -60,7 +59,7 @@ FASHION_MNIST = Contest(
         "rpgan": ["model=rpgan", "data=fashion_mnist"],
     },
     ["features=classifier", "samples=10000"],
-    quality_in("classifier"),
+    quality_in("classifier", fd_infinity="FD∞", kid="KID"),
 )
 MODES = Contest(
     "1,000 modes: stacked digits 16x16",
@@ -86,7 +85,7 @@ def own(root: str) -> Contest:
             "rpgan-scheduled": ["model=rpgan", *data, "model/augmentation=scheduled"],
         },
         ["features=lite0", "samples=5000"],
-        quality_in("lite0") | {"copied": "copied"},
+        quality_in("lite0", kid="KID") | {"copied": "copied"},
     )
 
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "augmentation": "images randomness schedules augmentation",
     "networks": "images randomness networks",
     "objectives": "images randomness schedules objectives",
+    "priors": "images randomness priors",
     "metrics": "images randomness metrics",
     "curves": "",
     "diagnosis": "curves diagnosis",
@@ -34,7 +35,8 @@ MAY_IMPORT = {
     "data": "images randomness augmentation intake data",
     "data.datamodule": "images randomness augmentation data lightning",
     "data.own": "images intake data lightning",
-    "systems": "images randomness schedules augmentation networks objectives systems lightning",
+    "systems": "images randomness schedules augmentation networks objectives priors systems "
+    "lightning",
     "loggers": "lightning",
     "trainer": "images data systems checkpoint lightning",
     "callbacks": "images randomness schedules curves data diagnosis metrics sampling systems "

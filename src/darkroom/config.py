@@ -29,6 +29,7 @@ ALLOWED = (
     "darkroom.metrics",
     "darkroom.networks",
     "darkroom.objectives",
+    "darkroom.priors",
     "darkroom.sampling",
     "darkroom.schedules",
     "darkroom.systems",

@@ -69,6 +69,11 @@ class Noise:
         self.purpose, self.numbers = purpose, numbers
         self.drawn = 0
 
+    def repeated(self, times: int) -> "Noise":
+        """Noise for so many copies of each image, one after another; once is this noise itself."""
+        copies = torch.arange(times, device=self.numbers.device)
+        return Noise(self.purpose, (self.numbers[:, None] * times + copies).flatten())
+
     def uniform(self, *shape: int) -> Float[Tensor, "batch ..."]:
         """Numbers within (0, 1) [batch, *shape]; a further call gives further numbers."""
         size = math.prod(shape)

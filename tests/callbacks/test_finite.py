@@ -221,7 +221,7 @@ def test_healthy_runs_are_left_alone(run):
 def test_code_that_refuses_what_is_not_finite_does_not_hide_who_made_it(run, monkeypatch):
     from darkroom.objectives import ELBO
 
-    call = ELBO.__call__
+    call = ELBO.bound
 
     def refusing_later(self, images, parameters, *terms):
         refusing_later.calls += 1
@@ -230,6 +230,6 @@ def test_code_that_refuses_what_is_not_finite_does_not_hide_who_made_it(run, mon
         return call(self, images, parameters, *terms)
 
     refusing_later.calls = 0
-    monkeypatch.setattr(ELBO, "__call__", refusing_later)
+    monkeypatch.setattr(ELBO, "bound", refusing_later)
     said = stopped(run, "vae", Plant("network.decoder.layers.0"), Finite(in_a_row=1))
     assert "a loss is not finite: network.decoder.layers.0 (Linear) made it" in said

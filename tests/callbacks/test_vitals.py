@@ -8,7 +8,6 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from darkroom.callbacks import DeadUnits, Game, GradientNorms, Posterior, Spread, Throughput
-from darkroom.callbacks.measurement import specimens
 from darkroom.images import to_float
 from darkroom.loggers import Table
 from darkroom.sampling import latents_of
@@ -101,8 +100,8 @@ def test_each_kind_is_judged_in_batches_of_its_own_as_in_training(gan):
         with torch.no_grad():
             return torch.cat([copy.deepcopy(system.discriminator)(b) for b in images.split(16)])
 
-    train = logits(to_float(specimens(data.training, 32).images))
-    held_out = logits(to_float(specimens(data.held_out, 32).images))
+    train = logits(to_float(data.training.specimens(32).images))
+    held_out = logits(to_float(data.held_out.specimens(32).images))
     latents = latents_of(range(32), 8).split(16)
     fake = logits(torch.cat([copy.deepcopy(system.generator)(z) for z in latents]))
     accuracy = ((train > 0).float().mean() + (fake < 0).float().mean()) / 2
@@ -113,7 +112,7 @@ def test_each_kind_is_judged_in_batches_of_its_own_as_in_training(gan):
 
 
 def test_specimens_come_from_all_over_a_set(gan):
-    batch = specimens(gan.data.training, 10)
+    batch = gan.data.training.specimens(10)
     assert batch.indices.tolist() == [len(gan.data.training) * k // 10 for k in range(10)]
     assert torch.equal(batch.images, gan.data.training.pixels_at(batch.indices))
 

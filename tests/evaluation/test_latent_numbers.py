@@ -12,8 +12,6 @@ from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMe
 
 from darkroom.data import Digits
 from darkroom.evaluation.latents import (
-    GREY_LEVEL,
-    dequantised,
     latent_numbers,
     likeness,
     relative_distance,
@@ -24,6 +22,8 @@ from darkroom.metrics import thumbnails
 from darkroom.metrics.features import Instrument
 from darkroom.networks import Inference, LatentModel
 from darkroom.objectives import ELBO, Gaussian, bits_per_dim
+from darkroom.objectives.likelihoods import GREY_LEVEL
+from darkroom.randomness import Noise, key
 from darkroom.systems import VAE
 from tests.conftest import tiny_system
 
@@ -39,7 +39,7 @@ class LinearGaussian(nn.Module):
     latent is not used.
     """
 
-    latent_dim = LATENTS
+    latent_dim, num_classes, parameters_per_value = LATENTS, 0, 1
 
     def __init__(self, shift=0.0, widening=1.0):
         super().__init__()
@@ -59,19 +59,19 @@ class LinearGaussian(nn.Module):
         covariance = exact.covariance_matrix * self.widening
         return MultivariateNormal(exact.mean + self.shift, covariance)
 
-    def infer(self, images, noise):
+    def infer(self, images, noise, labels=None):
         q, prior = self.posterior(images), self.prior()
         z = q.mean + (q.scale_tril @ noise.normal(LATENTS).to(images.dtype)[:, :, None])[:, :, 0]
         ratio = q.log_prob(z) - prior.log_prob(z)
-        return Inference(self.decode(z), (kl_divergence(q, prior),), (ratio,))
+        return Inference(self.decode(z), z, (kl_divergence(q, prior),), (ratio,))
 
     def prior(self):
         return MultivariateNormal(self.W.new_zeros(LATENTS), torch.eye(LATENTS).double())
 
-    def decode(self, latents):
+    def decode(self, latents, labels=None):
         return (latents @ self.W.T + self.b).reshape(-1, 1, SIDE, SIDE)
 
-    def encode(self, images):
+    def encode(self, images, labels=None):
         return self.posterior(images).mean
 
     def evidence(self, images):
@@ -89,12 +89,17 @@ def judged(system, pixels=PIXELS, **options):
     return latent_numbers(system, pixels, **{"progress": False} | options)
 
 
+def dequantised(pixels, places):
+    noise = Noise(key("evaluation", "dequantisation"), places)
+    return Gaussian(SIGMA).dequantised(to_float(pixels), noise)
+
+
 X = dequantised(PIXELS, torch.arange(len(PIXELS))).double()
 
 
 def test_with_the_posterior_itself_every_bound_is_the_evidence():
     system = linear()
-    terms = terms_of(system, PIXELS, 20, batch_size=7, progress=False)
+    terms = terms_of(system, PIXELS, samples=20, batch_size=7, progress=False)
     evidence = system.network.evidence(X).detach()
     for k in (1, 2, 7, 20):
         torch.testing.assert_close(-terms.iw_bound(k), evidence, rtol=1e-6, atol=0)
@@ -108,7 +113,7 @@ def test_with_the_posterior_itself_every_bound_is_the_evidence():
 def test_with_another_posterior_the_bound_loses_its_divergence_and_k_samples_win_it_back():
     shift = torch.tensor([0.05, -0.1, 0.3])
     system = linear(shift=shift, widening=1.5)
-    terms = terms_of(system, PIXELS, 4000, batch_size=4000, progress=False)
+    terms = terms_of(system, PIXELS, samples=4000, batch_size=4000, progress=False)
     network = system.network
     evidence, q = network.evidence(X).detach(), network.posterior(X)
     divergence = kl_divergence(q, network.exact(X)).detach()
@@ -129,9 +134,9 @@ def test_with_another_posterior_the_bound_loses_its_divergence_and_k_samples_win
 
 def test_numbers_do_not_depend_on_the_size_of_a_batch_nor_on_the_company():
     system = linear(shift=0.1)
-    terms = terms_of(system, PIXELS, 5, batch_size=64, progress=False)
-    other = terms_of(system, PIXELS, 5, batch_size=7, progress=False)
-    fewer = terms_of(system, PIXELS[:2], 3, batch_size=64, progress=False)
+    terms = terms_of(system, PIXELS, samples=5, batch_size=64, progress=False)
+    other = terms_of(system, PIXELS, samples=5, batch_size=7, progress=False)
+    fewer = terms_of(system, PIXELS[:2], samples=3, batch_size=64, progress=False)
     torch.testing.assert_close(terms.log_weight, other.log_weight)
     torch.testing.assert_close(terms.distortion[:3, :2], fewer.distortion)
     assert len(terms.log_weight.unique()) == 30
@@ -145,7 +150,7 @@ def test_numbers_do_not_depend_on_the_size_of_a_batch_nor_on_the_company():
 def test_the_terms_are_means_over_the_images_with_their_standard_errors():
     system = linear(shift=0.1)
     numbers, _ = judged(system, samples=(4,))
-    terms = terms_of(system, PIXELS, 4, progress=False)
+    terms = terms_of(system, PIXELS, samples=4, progress=False)
     for name, term in {"distortion": terms.distortion, "rate": terms.rates[0]}.items():
         of_images = term.mean(0)
         assert numbers[name].value == pytest.approx(of_images.mean().item())
@@ -165,7 +170,7 @@ def test_latents_that_nobody_uses_are_told():
 
 def test_each_of_several_levels_has_its_rate():
     class Ladder(LinearGaussian):
-        def infer(self, images, noise):
+        def infer(self, images, noise, labels=None):
             inference = super().infer(images, noise)
             (rate,), (ratio,) = inference.rates, inference.log_ratios
             rates, ratios = (rate / 4, 3 * rate / 4), (ratio / 4, 3 * ratio / 4)
@@ -191,8 +196,8 @@ class Uniform(Gaussian):
 
 def test_a_density_that_knows_nothing_takes_8_bits_for_each_value():
     system = linear()
-    system.objective.likelihood = Uniform()
-    terms = terms_of(system, PIXELS, 2, progress=False)
+    system.likelihood = system.objective.likelihood = Uniform()
+    terms = terms_of(system, PIXELS, samples=2, progress=False)
     numbers, notes = judged(system)
     rate_bits = terms.rates[0].mean().item() / (SIDE**2 * math.log(2))
     told = numbers["negative_elbo_bits_per_dim"].value

@@ -65,9 +65,9 @@ def test_a_likelihood_says_what_its_numbers_mean():
     for likelihood in (Bernoulli(), Gaussian(0.3)):
         assert isinstance(likelihood, Likelihood)
         assert likelihood.note.endswith(".")
-    assert not Bernoulli().is_density
+    assert Bernoulli().level_width is None
     assert "no bits per dimension" in Bernoulli().note
-    assert Gaussian().is_density
+    assert Gaussian().level_width == 2 / 255
     assert "sigma 0.3" in Gaussian(0.3).note
 
 

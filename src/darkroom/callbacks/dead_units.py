@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darkroom.callbacks.measurement import Measurement, on_device, specimens, undisturbed
+from darkroom.callbacks.measurement import Measurement, on_device, undisturbed
 from darkroom.sampling import Reconstructs, labels_of, latents_of
 from darkroom.systems import GAN, System
 from darkroom.trainer import Trainer
@@ -49,7 +49,7 @@ class DeadUnits(Measurement):
 
     @torch.no_grad()
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
-        shown = on_device(specimens(trainer.datamodule.held_out, self.n), system)
+        shown = on_device(trainer.datamodule.held_out.specimens(self.n), system)
         with _watched(system) as alive:
             seeds = range(self.n)
             system(latents_of(seeds, system.latent_dim), labels_of(seeds, system))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from darkroom.callbacks.measurement import Measurement, on_device, specimens, undisturbed
+from darkroom.callbacks.measurement import Measurement, on_device, undisturbed
 from darkroom.images import Batch, Logits
 from darkroom.sampling import latents_of
 from darkroom.systems import GAN, System
@@ -48,7 +48,7 @@ class Game(Measurement):
         if not isinstance(system, GAN):
             return {}
         data = trainer.datamodule
-        known, unknown = specimens(data.training, self.n), specimens(data.held_out, self.n)
+        known, unknown = data.training.specimens(self.n), data.held_out.specimens(self.n)
         share = data.batch_size // trainer.world_size
         size = min(share, len(known.labels), len(unknown.labels))
         train = torch.cat(list(_judged(system, known, size)))

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from darkroom.callbacks.every import EveryImages
-from darkroom.data.datasets import Divisible, ImageSet, spread
 from darkroom.images import Batch, to_float
 from darkroom.systems import System
 from darkroom.trainer import Trainer
@@ -47,22 +46,6 @@ class Measurement(EveryImages):
         measured = trainer.strategy.broadcast(measured)
         if measured:
             system.write(measured)
-
-
-def specimens(images: ImageSet, n: int) -> Batch:
-    """Real images to measure a system with: the same ones every time, without augmentation.
-
-    They come from all over a set, since its classes may lie one behind the other. Only shards are
-    read from their beginning: they were mixed when they were written, and each place in them may
-    have to be fetched from far away.
-
-    Args:
-        images: Where they come from.
-        n: How many, at most.
-    """
-    near = isinstance(images, Divisible)
-    places = spread(len(images), n) if near else torch.arange(min(n, len(images)))
-    return images[torch.zeros_like(places), places]
 
 
 def on_device(batch: Batch, system: System) -> Batch:

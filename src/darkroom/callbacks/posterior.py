@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from darkroom.callbacks.measurement import Measurement, on_device, specimens
+from darkroom.callbacks.measurement import Measurement, on_device
 from darkroom.images import Batch, PerImage
 from darkroom.randomness import Noise, key
 from darkroom.systems import VAE, System
@@ -36,10 +36,10 @@ class Posterior(Measurement):
         if not isinstance(system, VAE):
             return {}
         data = trainer.datamodule
-        known, unknown = specimens(data.training, self.n), specimens(data.held_out, self.n)
+        known, unknown = data.training.specimens(self.n), data.held_out.specimens(self.n)
         means = [
-            system.developer.encode(on_device(part, system).images).flatten(1)
-            for part in _parts(unknown)
+            system.developer.encode(shown.images, shown.labels).flatten(1)
+            for shown in (on_device(part, system) for part in _parts(unknown))
         ]
         active = torch.cat(means).cpu().double().var(0) > ACTIVE
         train, held_out = (_negative_elbo(system, batch).mean() for batch in (known, unknown))
@@ -59,6 +59,7 @@ def _negative_elbo(system: VAE, batch: Batch) -> PerImage:
     terms = []
     for part in _parts(batch):
         noise = Noise(key(system.seed, "vitals"), part.indices.to(system.device))
-        images = on_device(part, system).images
-        terms.append(system.bound(system.developer, images, noise).negative_elbo)
+        shown = on_device(part, system)
+        bound = system.bound(system.developer, shown.images, noise, shown.labels)
+        terms.append(bound.negative_elbo)
     return torch.cat(terms).cpu().double()

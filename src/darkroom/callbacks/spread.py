@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from darkroom.callbacks.measurement import Measurement, specimens
+from darkroom.callbacks.measurement import Measurement
 from darkroom.images import Features
 from darkroom.metrics import thumbnails
 from darkroom.sampling import drawn
@@ -35,7 +35,7 @@ class Spread(Measurement):
         self.previous: Features | None = None
 
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
-        real = thumbnails(specimens(trainer.datamodule.held_out, self.n).images)
+        real = thumbnails(trainer.datamodule.held_out.specimens(self.n).images)
         between_real = torch.pdist(real).mean()
         samples = torch.cat([thumbnails(pixels) for pixels in drawn(system, range(self.n))])
         measured = {"vitals/diversity": float(torch.pdist(samples).mean() / between_real)}

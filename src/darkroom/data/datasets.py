@@ -54,9 +54,22 @@ class ImageSet(Dataset[Batch]):
     def first(self, n: int) -> Pixels:
         return self.pixels_at(torch.arange(min(n, len(self))))
 
+    def specimens(self, n: int) -> Batch:
+        """At most n images that stand for the whole, the same ones every time, unaugmented.
+
+        Shards are read from their beginning: they were mixed when they were written, and each
+        place in them may have to be fetched from far away.
+        """
+        places = self.standing(n)
+        return self[torch.zeros_like(places), places]
+
     def some(self, n: int) -> Pixels:
-        """At most n images that stand for the whole: of a shuffled set the first."""
-        return self.first(n)
+        """The pixels of these images."""
+        return self.pixels_at(self.standing(n))
+
+    def standing(self, n: int) -> Int64[Tensor, " places"]:
+        """Where they are: of a shuffled set the first."""
+        return torch.arange(min(n, len(self)))
 
     def to(self, device: torch.device) -> "ArraySet":
         everything = torch.arange(len(self))
@@ -84,9 +97,9 @@ class Divisible(ImageSet):
         epochs, index = (torch.as_tensor(part, device=self.labels.device) for part in key)
         return Batch(self.pixels_at(index), self.labels[index], epochs, index)
 
-    def some(self, n: int) -> Pixels:
-        """At most n images from all over the set: its classes may lie one behind another."""
-        return self.pixels_at(spread(len(self), n))
+    def standing(self, n: int) -> Int64[Tensor, " places"]:
+        """All over the set: its classes may lie one behind another."""
+        return spread(len(self), n)
 
     @abstractmethod
     def subset(self, index: Int64[Tensor, " part"]) -> "Divisible":

@@ -16,7 +16,7 @@ from darkroom.evaluation.extraction import bar_of
 from darkroom.evaluation.record import Number
 from darkroom.images import (
     Features,
-    Images,
+    Labels,
     Latents,
     PerImage,
     Pixels,
@@ -27,10 +27,9 @@ from darkroom.images import (
 from darkroom.metrics.features import FeatureNetwork
 from darkroom.metrics.latents import BINS, active_units, mutual_information_gap
 from darkroom.objectives import bits_per_dim, importance_weighted
-from darkroom.randomness import Noise, key, permutation, uniform
+from darkroom.randomness import Noise, key, permutation
 from darkroom.systems import VAE
 
-GREY_LEVEL = 2 / 255  # its width on the scale of images
 MOST_SAMPLES = 1 << 20  # of one image; they number its noise
 SSIM_WINDOW = 11  # pixels
 
@@ -41,6 +40,7 @@ PerSample = Float[Tensor, "samples batch"]
 def latent_numbers(
     system: VAE,
     held_out: Pixels,
+    labels: Labels | None = None,
     samples: Sequence[int] = (1, 50),
     network: FeatureNetwork | None = None,
     factors: Int64[Tensor, "batch factors"] | None = None,
@@ -56,6 +56,7 @@ def latent_numbers(
     Args:
         system: The model.
         held_out: Images, at least two.
+        labels: Their classes, for a model that is told of classes.
         samples: Numbers k of samples of z for the importance-weighted bounds.
         network: Features in which reconstructions are compared; None leaves that out.
         factors: What is known of the images, as whole numbers, for a score of disentanglement;
@@ -75,9 +76,9 @@ def latent_numbers(
         raise ValueError(f"samples={samples}: type numbers of samples, such as (1, 50).")
     if len(held_out) < 2:
         raise ValueError(f"{len(held_out)} held-out images: a latent model is judged by 2 or more.")
-    terms = terms_of(system, held_out, max(samples), batch_size, progress)
+    terms = terms_of(system, held_out, labels, max(samples), batch_size, progress)
     numbers, notes = _bounds(system, terms, samples, held_out[0].numel())
-    means, copies = _through(system, held_out, batch_size, progress)
+    means, copies = _through(system, held_out, labels, batch_size, progress)
     active = active_units(means)
     numbers["active_units"] = Number(float(active.sum()), "neither")
     numbers["active_units_share"] = Number(float(active.double().mean()), "neither")
@@ -112,27 +113,36 @@ class Terms:
 
 @torch.inference_mode()
 def terms_of(
-    system: VAE, held_out: Pixels, samples: int, batch_size: int = 256, progress: bool = True
+    system: VAE,
+    held_out: Pixels,
+    labels: Labels | None = None,
+    samples: int = 1,
+    batch_size: int = 256,
+    progress: bool = True,
 ) -> Terms:
     """The bound's terms, of dequantised images where the likelihood is a density.
 
     Args:
         system: The model.
         held_out: The images.
+        labels: Their classes, for a model that is told of classes.
         samples: Samples of z for each image.
         batch_size: Samples that are computed at once.
         progress: Whether to show it.
     """
     weights = next(system.parameters())
-    network, objective = system.developer, system.objective
     columns: list[list[Tensor]] = []
     # sample s of image i is in place i * samples + s
     for places in _batches(len(held_out) * samples, batch_size, "bounds", progress):
         image, sample = places // samples, (places % samples).to(weights.device)
-        pixels, counters = held_out[image].to(weights.device), image.to(weights.device)
-        x = dequantised(pixels, counters) if objective.likelihood.is_density else to_float(pixels)
+        counters = image.to(weights.device)
+        x = system.likelihood.dequantised(
+            to_float(held_out[image].to(weights.device)),
+            Noise(key("evaluation", "dequantisation"), counters),
+        )
         noise = Noise(key("evaluation", "posterior"), counters * MOST_SAMPLES + sample)
-        bound = system.bound(network, x.to(weights.dtype), noise)
+        classes = None if labels is None else labels[image].to(weights.device)
+        bound = system.bound(system.developer, x.to(weights.dtype), noise, classes)
         terms = (bound.distortion, bound.log_weight, *bound.rates)
         columns.append([term.double().cpu() for term in terms])
     whole = (torch.cat(parts) for parts in zip(*columns, strict=True))
@@ -140,28 +150,11 @@ def terms_of(
     return Terms(distortion, tuple(rates), log_weight)
 
 
-def dequantised(pixels: Pixels, places: Int64[Tensor, " batch"]) -> Images:
-    """Images with noise that is uniform over one grey level, centred on it.
-
-    A density of these, integrated over the level, is a probability of 8-bit images, and the mean of
-    its logarithm is a lower bound of that probability's.
-
-    Args:
-        pixels: The images.
-        places: What names the noise of each.
-
-    Source: Theis et al. 2016, arXiv 1511.01844, section 3.1.
-    """
-    values = torch.arange(pixels[0].numel(), device=pixels.device)
-    u = uniform(key("evaluation", "dequantisation"), places[:, None], values)
-    return to_float(pixels) + GREY_LEVEL * (u - 0.5).reshape(pixels.shape)
-
-
 def _bounds(
     system: VAE, terms: Terms, samples: Sequence[int], dimensions: int
 ) -> tuple[dict[str, Number], list[str]]:
     """Numbers of the bound, and what they mean."""
-    likelihood = system.objective.likelihood
+    likelihood = system.likelihood
     distortion, rates = terms.distortion.mean(0), [rate.mean(0) for rate in terms.rates]
     rate = torch.stack(rates).sum(0)
     bounds = {"negative_elbo": distortion + rate}
@@ -176,15 +169,13 @@ def _bounds(
         "negative_elbo and iw_bound_<k> (k samples, Burda et al. 2016) bound -log p(x) from above, "
         "in nats per image.",
     ]
-    if likelihood.is_density:
+    if likelihood.level_width is not None:
         numbers |= {
-            f"{name}_bits_per_dim": _mean(bits_per_dim(nats, dimensions, GREY_LEVEL), "lower")
+            f"{name}_bits_per_dim": _mean(
+                bits_per_dim(nats, dimensions, likelihood.level_width), "lower"
+            )
             for name, nats in bounds.items()
         }
-        notes.append(
-            "The images were dequantised with uniform noise as wide as one grey level, so that "
-            "bits per dimension bound those of the 8-bit images from above (Theis et al. 2016)."
-        )
     return numbers, notes
 
 
@@ -250,15 +241,16 @@ def relative_distance(real: Features, copies: Features) -> Number:
 
 
 def _through(
-    system: VAE, held_out: Pixels, batch_size: int, progress: bool
+    system: VAE, held_out: Pixels, labels: Labels | None, batch_size: int, progress: bool
 ) -> tuple[Latents, Pixels]:
     """Means of q(z|x), and reconstructions, of all images, on the CPU."""
     weights = next(system.parameters())
     means, copies = [], []
     for places in _batches(len(held_out), batch_size, "reconstructions", progress):
         images = to_float(held_out[places].to(weights.device)).to(weights.dtype)
-        means.append(system.developer.encode(images).cpu())
-        copies.append(to_pixels(system.reconstruct(images)).cpu())
+        classes = None if labels is None else labels[places].to(weights.device)
+        means.append(system.developer.encode(images, classes).cpu())
+        copies.append(to_pixels(system.reconstruct(images, classes)).cpu())
     return torch.cat(means), torch.cat(copies)
 
 

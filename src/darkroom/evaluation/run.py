@@ -97,9 +97,11 @@ class Run:
         samples = Samples(system, judge.samples, judge.first_seed, self.batch_size)
         evaluation, exhibits = judge(samples, self.data, str(self.folder))
         if isinstance(system, VAE):
-            held_out = self.data.held_out.some(bounds.images)
+            held_out = self.data.held_out.specimens(bounds.images)
             network = judge.bench(self.data).network
-            numbers, notes = latent_numbers(system, held_out, bounds.samples, network)
+            numbers, notes = latent_numbers(
+                system, held_out.images, held_out.labels, bounds.samples, network
+            )
             notes = (*notes, self._measured_on(bounds))
             evaluation = replace(evaluation, latents=numbers, notes=notes)
         if isinstance(system, Reconstructs):

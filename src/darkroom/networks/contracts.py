@@ -38,6 +38,7 @@ class Inference:
 
     Attributes:
         parameters: What the likelihood needs to judge the images, [batch, ...].
+        latents: The z that was drawn, as `decode` takes it.
         rates: KL(q(z|x) || p(z)) in nats per image, one tensor for each latent level.
         log_ratios: log q(z|x) - log p(z) in nats per image at the z that was drawn, one tensor for
             each latent level; their expectations are the rates.
@@ -45,6 +46,7 @@ class Inference:
     """
 
     parameters: Tensor
+    latents: Latents
     rates: tuple[PerImage, ...]
     log_ratios: tuple[PerImage, ...]
     auxiliary: Mapping[str, PerImage] = field(default_factory=dict)
@@ -52,12 +54,22 @@ class Inference:
 
 @runtime_checkable
 class LatentModel(Protocol):
-    """Images to latents and back."""
+    """Images to latents and back.
+
+    Attributes:
+        latent_dim: Length of the latents. A ladder of latents counts all of its levels, as the
+            standard normal numbers that its own prior begins with.
+        num_classes: Classes that it has to be told of; 0 for none.
+        parameters_per_value: What `decode` says of each value of an image, in numbers: [batch,
+            channels * parameters_per_value, height, width], those of a channel together.
+    """
 
     latent_dim: int
+    num_classes: int
+    parameters_per_value: int
 
-    def infer(self, images: Images, noise: Noise) -> Inference: ...
+    def infer(self, images: Images, noise: Noise, labels: Labels | None = None) -> Inference: ...
 
-    def decode(self, latents: Latents) -> Tensor: ...
+    def decode(self, latents: Latents, labels: Labels | None = None) -> Tensor: ...
 
-    def encode(self, images: Images) -> Latents: ...
+    def encode(self, images: Images, labels: Labels | None = None) -> Latents: ...

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from darkroom.images import Images, Latents
+from darkroom.images import Images, Labels, Latents
+from darkroom.networks.conditioning import Codes, coded
 from darkroom.networks.contracts import Inference
 from darkroom.networks.gaussian import DiagonalGaussian
 from darkroom.networks.pyramid import Pyramid
@@ -26,9 +27,11 @@ class ConvVAE(nn.Module):
         channels: Channels of the image, 1 to 4.
         latent_dim: Length of the latent vector.
         width: Channels at the first level; they double downwards, up to 8 * width.
+        parameters_per_value: Numbers that the likelihood wants to know of each value.
+        num_classes: Classes that the decoder is told of; 0 for images without classes.
 
     Raises:
-        ValueError: If the resolution or the number of channels cannot be made.
+        ValueError: If the network cannot be made, or if it draws classes and is not told which.
     """
 
     def __init__(
@@ -37,30 +40,34 @@ class ConvVAE(nn.Module):
         channels: int,
         latent_dim: int = 64,
         width: int = 32,
+        parameters_per_value: int = 1,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         pyramid = Pyramid("model.network", resolution, channels, width)
-        self.latent_dim = latent_dim
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.parameters_per_value = parameters_per_value
+        self.code = coded(latent_dim, num_classes)
         self.encoder = _Encoder(pyramid, channels, 2 * latent_dim)
-        self.decoder = _Decoder(pyramid, channels, latent_dim)
+        self.decoder = _Decoder(pyramid, channels * parameters_per_value, self.code.length)
 
     def posterior(self, images: Images) -> DiagonalGaussian:
         mu, logvar = self.encoder(images).chunk(2, dim=1)
         return DiagonalGaussian(mu, logvar)
 
-    def infer(self, images: Images, noise: Noise) -> Inference:
+    def infer(self, images: Images, noise: Noise, labels: Labels | None = None) -> Inference:
         q = self.posterior(images)
         eps = noise.normal(self.latent_dim).to(images.dtype)
-        parameters = self.decode(q.sample(eps))
-        return Inference(parameters, rates=(q.rate(),), log_ratios=(q.log_ratio(eps),))
+        z = q.sample(eps)
+        return Inference(self.decode(z, labels), z, (q.rate(),), (q.log_ratio(eps),))
 
-    def encode(self, images: Images) -> Latents:
+    def encode(self, images: Images, labels: Labels | None = None) -> Latents:
         """The most probable latents, the means of q(z|x)."""
         return self.posterior(images).mu
 
-    def decode(self, latents: Latents) -> Tensor:
-        """The likelihood's parameters, [batch, channels, height, width]."""
-        return self.decoder(latents)
+    def decode(self, latents: Latents, labels: Labels | None = None) -> Tensor:
+        """The likelihood's parameters, [batch, channels * parameters_per_value, height, width]."""
+        return self.decoder(self.code(latents, labels))
 
 
 class _Encoder(nn.Module):
@@ -78,12 +85,12 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    def __init__(self, pyramid: Pyramid, channels: int, latent_dim: int) -> None:
+    def __init__(self, pyramid: Pyramid, channels: int, code_length: int) -> None:
         super().__init__()
         *widths, first = pyramid.widths
         self.crop = pyramid.crop
         layers: list[nn.Module] = [
-            nn.Linear(latent_dim, first * math.prod(pyramid.smallest)),
+            nn.Linear(code_length, first * math.prod(pyramid.smallest)),
             nn.Unflatten(1, (first, *pyramid.smallest)),
             *_activation(first),
         ]
@@ -96,8 +103,8 @@ class _Decoder(nn.Module):
         layers.append(nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, latents: Latents) -> Tensor:
-        return self.layers(latents)[:, :, *self.crop]
+    def forward(self, codes: Codes) -> Tensor:
+        return self.layers(codes)[:, :, *self.crop]
 
 
 def _activation(width: int) -> list[nn.Module]:

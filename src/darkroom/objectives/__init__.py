@@ -9,8 +9,22 @@ from darkroom.objectives.adversarial import (
     Relativistic,
     Wasserstein,
 )
-from darkroom.objectives.elbo import ELBO, Bound, bits_per_dim, importance_weighted
-from darkroom.objectives.likelihoods import Bernoulli, Gaussian, Likelihood
+from darkroom.objectives.elbo import (
+    ELBO,
+    Bound,
+    ImportanceWeighted,
+    Objective,
+    bits_per_dim,
+    importance_weighted,
+)
+from darkroom.objectives.likelihoods import (
+    Bernoulli,
+    DiscretisedLogistic,
+    Gaussian,
+    LearnedGaussian,
+    Likelihood,
+    OptimalGaussian,
+)
 from darkroom.objectives.penalties import (
     R1,
     R2,
@@ -30,13 +44,18 @@ __all__ = [
     "ApproximateR2",
     "Bernoulli",
     "Bound",
+    "DiscretisedLogistic",
     "Gaussian",
     "Hinge",
+    "ImportanceWeighted",
     "Judged",
+    "LearnedGaussian",
     "LeastSquares",
     "Likelihood",
     "MinMax",
     "NonSaturating",
+    "Objective",
+    "OptimalGaussian",
     "Penalty",
     "Relativistic",
     "UnitSlope",

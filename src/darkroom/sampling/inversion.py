@@ -22,18 +22,10 @@ Original = Float[Tensor, "1 channels height width"]
 
 
 @runtime_checkable
-class Encoder(Protocol):
-    """What finds latents of images at once."""
-
-    def encode(self, images: Images) -> Latents: ...
-
-
-@runtime_checkable
 class Encodes(Generator, Protocol):
-    """A generator whose network has an encoder too."""
+    """A generator that finds latents of images at once, too."""
 
-    @property
-    def developer(self) -> Encoder: ...
+    def encode(self, images: Images, labels: Labels | None = None) -> Latents: ...
 
 
 @dataclass(frozen=True)
@@ -97,11 +89,11 @@ class Inversion:
         for original in to_float(originals).to(images.device).split(1):
             nearest = unlikeness(images, original).topk(self.starts, largest=False).indices.cpu()
             starts = candidates[nearest]
+            labels = None if classes is None else classes[nearest]
             if isinstance(generator, Encodes):
                 with torch.no_grad():
-                    known = generator.developer.encode(original)
+                    known = generator.encode(original, None if labels is None else labels[-1:])
                 starts = torch.cat([starts[:-1], known.cpu()])  # in the place of the worst
-            labels = None if classes is None else classes[nearest]
             z, losses = self.descended(generator, original, starts, labels)
             best = int(losses.argmin())
             ends.append((z[best], nearest[best]))

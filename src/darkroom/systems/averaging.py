@@ -32,13 +32,15 @@ class AveragedNetwork(AveragedModel):
         self.images_seen = 0
         self.decay = 0.0
         self.train().requires_grad_(False)
+        self.has_weights = bool(self.module.state_dict())
 
     def update(self, network: nn.Module, images_seen: int) -> None:
         """Takes the present weights in, at the time `images_seen` of the training's clock."""
         half_life = min(at(self.half_life, images_seen), RAMP_UP * images_seen)
         self.decay = 0.5 ** ((images_seen - self.images_seen) / max(half_life, 1e-8))
         self.images_seen = images_seen
-        self.update_parameters(network)
+        if self.has_weights:  # torch refuses to average nothing
+            self.update_parameters(network)
 
     def train(self, mode: bool = True) -> "AveragedNetwork":
         """Stays in evaluation mode."""

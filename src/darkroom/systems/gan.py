@@ -42,8 +42,6 @@ class GAN(System):
         ValueError: If an option makes no sense, or no layer of the discriminator trains.
     """
 
-    class_shares: Tensor | None
-
     def __init__(
         self,
         generator: nn.Module,
@@ -59,7 +57,7 @@ class GAN(System):
         half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
-        super().__init__(seed)
+        super().__init__(seed, cast(Generator, generator).num_classes)
         if discriminator_steps < 1:
             raise ValueError(
                 f"model.discriminator_steps={discriminator_steps}: type a number from 1 on."
@@ -81,20 +79,12 @@ class GAN(System):
         self.max_gradient_norm = max_gradient_norm
         self.optimizer_factories = (discriminator_optimizer, generator_optimizer)
         self.latent_dim = cast(Generator, generator).latent_dim
-        classes = cast(Generator, generator).num_classes
-        shares = torch.full((classes,), 1 / classes) if classes else None
-        self.register_buffer("class_shares", shares)
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
         weight = next(self.parameters())
         return self.averaged(
             latents.to(weight), None if labels is None else labels.to(weight.device)
         )
-
-    def on_fit_start(self) -> None:
-        if self.class_shares is not None:
-            data = self.trainer.datamodule  # type: ignore[attr-defined]  # set dynamically
-            self.class_shares.copy_(data.class_shares())
 
     def trained_parts(self) -> Iterable[nn.Module]:
         return self.generator, self.discriminator

@@ -26,21 +26,28 @@ class System(LightningModule):
 
     Args:
         seed: The run's seed; noise is a function of it and of the clock.
+        num_classes: Classes that it is told of; 0 for none.
 
     Attributes:
+        latent_dim: Length of the standard normal vectors that images are made of.
+        class_shares: How often each class occurs in the training images, [num_classes]; None for
+            no classes.
         cycle: Steps after which every part has had its turn.
         max_gradient_norm: To what `descend` shortens longer gradients, if to anything.
     """
 
     latent_dim: int
     averaged: AveragedNetwork
+    class_shares: Tensor | None
     cycle: int = 1
     max_gradient_norm: float | None = None
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, num_classes: int = 0) -> None:
         super().__init__()
         self.seed = seed
         self.images_seen = 0
+        shares = torch.full((num_classes,), 1 / num_classes) if num_classes else None
+        self.register_buffer("class_shares", shares)
 
     def forward(self, latents: Latents, labels: Labels | None = None) -> Images:
         raise TypeError(f"{type(self).__name__} has to say how it makes images.")
@@ -54,6 +61,11 @@ class System(LightningModule):
         rows = len(batch.images)
         first = self.images_seen + self.global_rank * rows
         return Noise(key(self.seed, purpose), torch.arange(first, first + rows, device=self.device))
+
+    def on_fit_start(self) -> None:
+        if self.class_shares is not None:
+            data = self.trainer.datamodule  # type: ignore[attr-defined]  # set dynamically
+            self.class_shares.copy_(data.class_shares())
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         for optimizer in self.trainer.optimizers:

@@ -1,0 +1,11 @@
+"""Where a latent model's latents come from: models of the aggregate posterior.
+
+The bound's own prior, N(0, I), is where latents are paid for, and not quite where they are. A prior
+here is a map from standard normal noise to latents as the encoder makes them, learned beside the
+model, so that whatever draws from a seed draws from it.
+"""
+
+from darkroom.priors.contracts import Prior
+from darkroom.priors.standard import Standard
+
+__all__ = ["Prior", "Standard"]
