@@ -4,6 +4,7 @@ from darkroom.networks.contracts import Discriminator, Generator, Inference, Lat
 from darkroom.networks.conv_vae import ConvVAE
 from darkroom.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from darkroom.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from darkroom.networks.residual_vae import ResidualVAE
 from darkroom.networks.sngan import SNGANDiscriminator, SNGANGenerator
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LatentModel",
     "R3GANDiscriminator",
     "R3GANGenerator",
+    "ResidualVAE",
     "SNGANDiscriminator",
     "SNGANGenerator",
 ]

@@ -1,4 +1,4 @@
-"""A convolutional VAE: q(z|x) = N(mu(x), diag(exp(logvar(x)))), and a decoder of z.
+"""A convolutional VAE.
 
 Source: Kingma and Welling 2013, arXiv 1312.6114. Group norm rather than batch norm, so that an
 image's terms depend on that image alone, and two devices give what one device gives.
@@ -9,15 +9,13 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from darkroom.images import Images, Labels, Latents
-from darkroom.networks.conditioning import Codes, coded
-from darkroom.networks.contracts import Inference
-from darkroom.networks.gaussian import DiagonalGaussian
+from darkroom.images import Images
+from darkroom.networks.conditioning import Codes
+from darkroom.networks.gaussian_vae import GaussianVAE
 from darkroom.networks.pyramid import Pyramid
-from darkroom.randomness import Noise
 
 
-class ConvVAE(nn.Module):
+class ConvVAE(GaussianVAE):
     """Strided convolutions to a Gaussian over z, and transposed convolutions back.
 
     At 64x64x1, latent_dim 64, width 32: 2,170,561 parameters.
@@ -43,31 +41,10 @@ class ConvVAE(nn.Module):
         parameters_per_value: int = 1,
         num_classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(latent_dim, parameters_per_value, num_classes)
         pyramid = Pyramid("model.network", resolution, channels, width)
-        self.latent_dim, self.num_classes = latent_dim, num_classes
-        self.parameters_per_value = parameters_per_value
-        self.code = coded(latent_dim, num_classes)
         self.encoder = _Encoder(pyramid, channels, 2 * latent_dim)
         self.decoder = _Decoder(pyramid, channels * parameters_per_value, self.code.length)
-
-    def posterior(self, images: Images) -> DiagonalGaussian:
-        mu, logvar = self.encoder(images).chunk(2, dim=1)
-        return DiagonalGaussian(mu, logvar)
-
-    def infer(self, images: Images, noise: Noise, labels: Labels | None = None) -> Inference:
-        q = self.posterior(images)
-        eps = noise.normal(self.latent_dim).to(images.dtype)
-        z = q.sample(eps)
-        return Inference(self.decode(z, labels), z, (q.rate(),), (q.log_ratio(eps),))
-
-    def encode(self, images: Images, labels: Labels | None = None) -> Latents:
-        """The most probable latents, the means of q(z|x)."""
-        return self.posterior(images).mu
-
-    def decode(self, latents: Latents, labels: Labels | None = None) -> Tensor:
-        """The likelihood's parameters, [batch, channels * parameters_per_value, height, width]."""
-        return self.decoder(self.code(latents, labels))
 
 
 class _Encoder(nn.Module):
