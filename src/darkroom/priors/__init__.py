@@ -6,6 +6,7 @@ model, so that whatever draws from a seed draws from it.
 """
 
 from darkroom.priors.contracts import Prior
+from darkroom.priors.flow_matching import FlowMatching
 from darkroom.priors.standard import Standard
 
-__all__ = ["Prior", "Standard"]
+__all__ = ["FlowMatching", "Prior", "Standard"]
