@@ -5,6 +5,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from darkroom.images import Labels, Latents, PerImage
 from darkroom.randomness import Noise
@@ -157,15 +158,16 @@ class Velocity(nn.Module):
         self.time = TimeFeatures()
         self.context = context
         self.blocks = nn.ModuleList(Block(width, self.time.length) for _ in range(blocks))
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, latent_dim))
-        nn.init.zeros_(self.leave[-1].weight)
-        nn.init.zeros_(self.leave[-1].bias)
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, latent_dim)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
 
     def forward(self, x: Latents, t: Times, labels: Labels | None) -> Latents:
         h, time = self.context(self.enter(x), labels), self.time(t)
         for block in self.blocks:
             h = block(h, time)
-        return self.leave(h)
+        return self.leave(silu(self.norm(h)))
 
 
 class Block(nn.Module):
@@ -177,11 +179,10 @@ class Block(nn.Module):
         self.first = nn.Linear(width, width)
         self.time = nn.Linear(times, width)
         self.second = nn.Linear(width, width)
-        self.act = nn.SiLU()
 
     def forward(self, h: Hidden, time: Float[Tensor, "batch times"]) -> Hidden:
-        inner = self.first(self.act(self.norm(h))) + self.time(time)
-        return h + self.second(self.act(inner))
+        inner = self.first(silu(self.norm(h))) + self.time(time)
+        return h + self.second(silu(inner))
 
 
 class TimeFeatures(nn.Module):
