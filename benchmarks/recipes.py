@@ -4,6 +4,7 @@ Each contender gets the same processor time, start and all callbacks included, s
 that others use as well does not decide. How many images that is follows from two short runs.
 
     python -m benchmarks.recipes fashion_mnist minutes=15 cores=2 folder=outputs/recipes
+    python -m benchmarks.recipes vaes minutes=15 cores=2
     python -m benchmarks.recipes modes minutes=6 cores=1
     python -m benchmarks.recipes own root=~/sprites.zip minutes=8 cores=1
 
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from benchmarks.bits import bits
 from benchmarks.record import Matrix, write
 from darkroom.evaluation import record
 
@@ -60,6 +62,16 @@ FASHION_MNIST = Contest(
     },
     ["features=classifier", "samples=10000"],
     quality_in("classifier", fd_infinity="FD∞", kid="KID"),
+)
+VAES = Contest(
+    "Fashion-MNIST 32x32: the article's VAE, one of now, and the article's GAN",
+    {
+        "vae": ["model=vae", "data=fashion_mnist", "data.resolution=32"],
+        "sigma_vae": ["model=sigma_vae", "data=fashion_mnist"],
+        "gan": FASHION_MNIST.contenders["gan"],
+    },
+    FASHION_MNIST.judged,
+    FASHION_MNIST.numbers | {"bits_per_dim": "bits/dim"},
 )
 MODES = Contest(
     "1,000 modes: stacked digits 16x16",
@@ -150,7 +162,11 @@ def evaluated(folder: Path, judged: Sequence[str]) -> Mapping[str, record.Number
     (path,) = folder.glob("evaluation/*/metrics.json")
     found = record.read(path)
     copied = found.originality.copied if found.originality else math.nan
-    return {**found.numbers, "copied": record.Number(copied, "lower")}
+    return {
+        **found.numbers,
+        "copied": record.Number(copied, "lower"),
+        "bits_per_dim": record.Number(bits(folder) if found.latents else math.nan, "lower"),
+    }
 
 
 def run(verb: str, *arguments: str) -> float:
@@ -165,7 +181,7 @@ def run(verb: str, *arguments: str) -> float:
 if __name__ == "__main__":
     named, *options = sys.argv[1:]
     typed = dict(argument.split("=", 1) for argument in options)
-    contests = {"fashion_mnist": FASHION_MNIST, "modes": MODES}
+    contests = {"fashion_mnist": FASHION_MNIST, "vaes": VAES, "modes": MODES}
     main(
         own(typed["root"]) if named == "own" else contests[named],
         Path(typed["root"]).stem if named == "own" else named,

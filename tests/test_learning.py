@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 CONF = str(Path(__file__).parents[1] / "conf")
 
 
-def trained(tmp_path: Path, *overrides: str, objective=None):
-    """A model trained by the composed recipe, and its data."""
+def trained(tmp_path: Path, *overrides: str, objective=None, prepared=None):
+    """A model trained by the composed recipe, once `prepared` has changed it, and its data."""
     with initialize_config_dir(CONF, version_base="1.3"):
         composed = compose("train", [*overrides, "logger={}", "callbacks={}"])
     config.check(composed)
@@ -33,6 +33,8 @@ def trained(tmp_path: Path, *overrides: str, objective=None):
         system = config.build(composed.model)
     if objective is not None:
         system.objective = objective
+    if prepared is not None:
+        prepared(system)
     (tmp_path / "config.yaml").write_text("")
     trainer = config.build(composed.trainer, default_root_dir=str(tmp_path), logger=False)
     trainer.fit(system, datamodule=data)
