@@ -112,3 +112,19 @@ def test_noise_in_double_precision_is_the_same_noise():
     )
     assert double.dtype == torch.float64
     assert torch.equal(single.double(), double)
+
+
+def test_noise_of_one_copy_is_the_noise_itself():
+    numbers = torch.tensor([3, 900, 4])
+    assert torch.equal(Noise(5, numbers).repeated(1).normal(7), Noise(5, numbers).normal(7))
+
+
+def test_copies_of_an_image_have_noise_of_their_own_whatever_their_company():
+    numbers = torch.tensor([3, 900, 4])
+    together = Noise(5, numbers).repeated(4).uniform(6)
+    assert together.shape == (12, 6)
+    assert together.unique().numel() == together.numel()
+    alone = Noise(5, numbers[1:2]).repeated(4).uniform(6)
+    assert torch.equal(together[4:8], alone)  # copies of an image one after another
+    following = Noise(5, torch.arange(8)).repeated(4).uniform(6)
+    assert following.unique().numel() == following.numel()  # nor do neighbours share any

@@ -5,7 +5,15 @@ import torch
 from torch.distributions import Normal
 
 from darkroom.networks.gaussian import DiagonalGaussian
-from darkroom.objectives import ELBO, Bernoulli, Gaussian, bits_per_dim, importance_weighted
+from darkroom.objectives import (
+    ELBO,
+    Bernoulli,
+    Gaussian,
+    ImportanceWeighted,
+    bits_per_dim,
+    importance_weighted,
+)
+from darkroom.schedules import Linear
 
 IMAGES = torch.tensor([[-1.0, 1.0], [0.5, 0.0]]).reshape(2, 1, 1, 2)
 PARAMETERS = torch.tensor([[0.0, 2.0], [-1.0, 0.3]]).reshape(2, 1, 1, 2)
@@ -44,6 +52,98 @@ def test_auxiliary_terms_join_the_loss_alone_and_beta_never_the_bound():
 def test_a_negative_beta_is_refused():
     with pytest.raises(ValueError, match=r"beta=-0\.5 .*Type beta=1"):
         ELBO(beta=-0.5)
+    with pytest.raises(ValueError, match="Type beta=1"):
+        ELBO(beta=Linear(-1.0, 1.0, of=100))
+
+
+def test_beta_follows_the_clock():
+    warmed = ELBO(beta=Linear(0.0, 4.0, of=100, share=0.5))
+    bound = warmed.bound(IMAGES, PARAMETERS, RATES, RATIOS)
+    for images_seen, beta in ((0, 0.0), (25, 2.0), (50, 4.0), (1000, 4.0)):
+        expected = ELBO(beta=beta).loss(bound)
+        torch.testing.assert_close(warmed.loss(bound, images_seen), expected)
+    assert warmed.settings() == {"beta": warmed.beta}
+    assert (warmed.samples, ImportanceWeighted().settings()) == (1, {})
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_each_level_and_image_has_its_free_nats_and_pays_for_the_rest(beta):
+    objective = ELBO(beta=beta, free_nats=0.75)
+    rates = tuple(rate.clone().requires_grad_() for rate in RATES)  # 1, 2 and 0.5, 0.25
+    bound = objective.bound(IMAGES, PARAMETERS, rates, RATIOS)
+    loss = objective.loss(bound)
+    charged = torch.tensor([1.0 + 0.75, 2.0 + 0.75])
+    torch.testing.assert_close(loss, bound.distortion + beta * charged)
+    torch.testing.assert_close(bound.negative_elbo, bound.distortion + torch.tensor([1.5, 2.25]))
+    loss.sum().backward()
+    assert [rate.grad.tolist() for rate in rates] == [[beta, beta], [0, 0]]
+
+
+def test_negative_free_nats_are_refused():
+    with pytest.raises(ValueError, match=r"free_nats=-1: type .* such as 1, or 0 for none"):
+        ELBO(free_nats=-1)
+
+
+def samples_of(k, images=3):
+    """Terms of k samples of each image, those of an image after one another, with gradients."""
+    draws = torch.Generator().manual_seed(k)
+    rows = images * k
+    x = torch.randint(0, 2, (images, 1, 2, 2), generator=draws).double().repeat_interleave(k, 0)
+    parameters = torch.randn(rows, 1, 2, 2, generator=draws, dtype=torch.float64)
+    ratios = torch.randn(2, rows, generator=draws, dtype=torch.float64)
+    extra = torch.rand(rows, generator=draws, dtype=torch.float64)
+    return x, parameters.requires_grad_(), ratios.requires_grad_(), extra.requires_grad_()
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_loss_of_k_samples_is_that_of_their_mean_weight_for_each_image(k):
+    objective = ImportanceWeighted(Gaussian(0.7), samples=k)
+    assert objective.samples == k
+    x, parameters, ratios, extra = leaves = samples_of(k)
+    unused = (torch.full((len(x),), 99.0),)
+    bound = objective.bound(x, parameters, unused, tuple(ratios), {"commitment": extra})
+    loss = objective.loss(bound)
+
+    log_p = Normal(parameters, 0.7).log_prob(x).sum((1, 2, 3))
+    w = (log_p - ratios.sum(0)).exp()
+    rows = [range(image * k, image * k + k) for image in range(3)]
+    expected = torch.stack([-w[r].mean().log() + extra[r].mean() for r in map(list, rows)])
+    torch.testing.assert_close(loss, expected)
+    if k == 1:
+        torch.testing.assert_close(loss, -bound.log_weight + extra)
+    for got, wanted in zip(
+        torch.autograd.grad(loss.sum(), leaves[1:]),
+        torch.autograd.grad(expected.sum(), leaves[1:]),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("samples", [0, -2])
+def test_a_bound_without_samples_is_refused(samples):
+    with pytest.raises(ValueError, match=rf"samples={samples}: type a number from 1 on"):
+        ImportanceWeighted(samples=samples)
+
+
+def test_more_samples_close_the_gap_to_the_evidence():
+    # as above: p(z) = N(0, 1), p(x|z) = N(z, sigma^2), and a posterior that is moved and too wide
+    x, sigma, n = 0.8, 0.5, 1 << 18
+    eps = torch.randn(n, 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    variance = sigma**2 / (1 + sigma**2)
+    mu = torch.full((n, 1), x / (1 + sigma**2) + 0.3, dtype=torch.float64)
+    q = DiagonalGaussian(mu, torch.full_like(mu, math.log(1.5 * variance)))
+    images, means = (t.reshape(n, 1, 1, 1) for t in (torch.full_like(mu, x), q.sample(eps)))
+    evidence = Normal(0.0, math.sqrt(1 + sigma**2)).log_prob(torch.tensor(x)).item()
+    lost = {}  # nats
+    for k in (1, 4, 64, 1024):
+        objective = ImportanceWeighted(Gaussian(sigma), samples=k)
+        bound = objective.bound(images, means, (q.rate(),), (q.log_ratio(eps),))
+        lost[k] = objective.loss(bound).mean().item() + evidence
+    divergence = 0.3**2 / (2 * variance) + (1.5 - 1 - math.log(1.5)) / 2
+    assert lost[1] == pytest.approx(divergence, abs=0.005)
+    assert lost[4] < lost[1] / 4
+    assert lost[64] < lost[4] / 4
+    assert abs(lost[1024]) < 0.003
 
 
 @pytest.mark.parametrize(("shift", "tight"), [(0.0, True), (0.3, False)])

@@ -169,7 +169,7 @@ class ImportanceWeighted(Objective):
             loss = loss + self._of_image(term).mean(0)
         return loss
 
-    def _of_image(self, terms: PerImage) -> Float[Tensor, "samples batch"]:
+    def _of_image(self, terms: PerImage) -> Float[Tensor, "samples images"]:
         return terms.reshape(-1, self.samples).T
 
 

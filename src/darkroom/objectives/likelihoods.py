@@ -152,11 +152,15 @@ class Gaussian(_Normal):
 class LearnedGaussian(_Normal):
     """A Gaussian with one sigma that is a weight like others.
 
+        log sigma = l + softplus(weight - l),    l = LEAST_LOG_SIGMA
+
+    so that a sigma which has come near the least one can still grow again.
+
     Args:
         sigma: What it begins with, on the scale of the images.
 
     Raises:
-        ValueError: If sigma is not positive.
+        ValueError: If sigma is not above the least one.
 
     Source: Dai and Wipf 2019, arXiv 1903.05789.
     """
@@ -164,13 +168,15 @@ class LearnedGaussian(_Normal):
     width = "of one learned sigma"
 
     def __init__(self, sigma: float = 1.0) -> None:
-        if sigma <= 0:
-            raise ValueError(f"likelihood.sigma={sigma} must be positive. Type sigma=1.")
+        least = math.exp(LEAST_LOG_SIGMA)
+        if sigma <= least:
+            raise ValueError(f"likelihood.sigma={sigma} must be above {least:.4f}. Type sigma=1.")
         super().__init__()
-        self.learned = nn.Parameter(torch.tensor(math.log(sigma)))
+        # the inverse of `log_sigma`
+        self.learned = nn.Parameter(torch.tensor(math.log(sigma) + math.log1p(-least / sigma)))
 
     def log_sigma(self) -> Tensor:
-        return self.learned.clamp(min=LEAST_LOG_SIGMA)
+        return LEAST_LOG_SIGMA + F.softplus(self.learned - LEAST_LOG_SIGMA)
 
 
 class OptimalGaussian(_Normal):
@@ -212,7 +218,7 @@ class OptimalGaussian(_Normal):
         half_life = min(self.half_life, self.RAMP_UP * images_seen)
         share = 1 - 0.5 ** ((images_seen - self.images_seen) / half_life)
         self.images_seen = images_seen
-        taken = torch.lerp(self.variance, error, share)
+        taken = torch.lerp(self.variance.float(), error, share)
         self.variance.copy_(torch.where(error.isfinite(), taken, self.variance))
 
     def get_extra_state(self) -> int:
@@ -241,6 +247,7 @@ class DiscretisedLogistic(Likelihood):
     """
 
     LEAST_LOG_SCALE = -7.0
+    MOST_LOG_SCALE = 7.0  # flat over all levels; much larger ones would overflow
 
     level_width = 1.0
 
@@ -258,9 +265,11 @@ class DiscretisedLogistic(Likelihood):
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
         logits, mu, log_s = self._split(parameters)
         x, h = images.unsqueeze(2), GREY_LEVEL / 2
-        upper, lower = (x - mu + h) / log_s.exp(), (x - mu - h) / log_s.exp()
-        # S(u) - S(l) = S(u) S(-l) (1 - exp(l - u)), which loses no precision far away from mu
-        within = F.logsigmoid(upper) + F.logsigmoid(-lower) + (-torch.expm1(lower - upper)).log()
+        s = log_s.exp()
+        upper, lower = (x - mu + h) / s, (x - mu - h) / s
+        # S(u) - S(l) = S(u) S(-l) (1 - exp(l - u)), which loses no precision far away from mu;
+        # for l - u itself there are too few digits where mu is large
+        within = F.logsigmoid(upper) + F.logsigmoid(-lower) + (-torch.expm1(-2 * h / s)).log()
         log_p = torch.where(
             x < -1 + h, F.logsigmoid(upper), torch.where(x > 1 - h, F.logsigmoid(-lower), within)
         )
@@ -276,4 +285,4 @@ class DiscretisedLogistic(Likelihood):
         """The logits of pi, mu and log s."""
         of_values = parameters.float().unflatten(1, (-1, self.parameters_per_value))
         logits, mu, log_s = of_values.chunk(3, dim=2)
-        return logits, mu, log_s.clamp(min=self.LEAST_LOG_SCALE)
+        return logits, mu, log_s.clamp(self.LEAST_LOG_SCALE, self.MOST_LOG_SCALE)
