@@ -7,6 +7,7 @@ model, so that whatever draws from a seed draws from it.
 
 from darkroom.priors.contracts import Prior
 from darkroom.priors.flow_matching import FlowMatching
+from darkroom.priors.mixture import Mixture
 from darkroom.priors.standard import Standard
 
-__all__ = ["FlowMatching", "Prior", "Standard"]
+__all__ = ["FlowMatching", "Mixture", "Prior", "Standard"]
