@@ -141,6 +141,69 @@ def test_transparency_shows_the_background_unless_it_is_asked_for(read, root, ba
     assert read(channels=4).training.first(99)[:, 3].unique().tolist() == [0, 255]
 
 
+# --- some classes only
+
+
+def classed(root):
+    return album(root, *(f"{kind}/{k}.png" for kind in ("cats", "dogs", "eels") for k in range(9)))
+
+
+@pytest.mark.parametrize("only", ["dogs", ["dogs"]])
+def test_of_a_single_class_nothing_else_is_there(read, root, only):
+    classed(root)
+    data = read(only=only)
+    assert {name.split("/")[0] for name in all_of(data)} == {"dogs"}
+    assert data.training.class_names == ()
+    assert set(all_of(data, "labels").values()) == {0}
+    assert [record["name"].split("/")[0] for record in data.pack.records] == ["dogs"] * 9
+
+
+def test_several_classes_keep_their_order_and_are_numbered_anew(read, root):
+    classed(root)
+    data = read(only=["eels", "cats"], num_classes="auto")
+    assert data.training.class_names == ("cats", "eels")
+    assert data.num_classes == 2
+    labels = all_of(data, "labels")
+    assert {name: int(name.startswith("eels")) for name in labels} == labels
+
+
+def test_a_class_can_be_called_by_a_number_and_splits_are_kept(read, root):
+    album(
+        root,
+        *(f"{split}/{k}/{n}.png" for split in ("train", "test") for k in (3, 4) for n in range(9)),
+    )
+    data = read(only=3)
+    assert {name.split("/")[1] for name in all_of(data)} == {"3"}
+    assert {name.split("/")[0] for name in data.test.names} == {"test"}
+    assert len(data.test.names) == 9
+
+
+def test_packs_of_several_choices_lie_side_by_side(read, root, tmp_path):
+    classed(root)
+    for only in (None, "cats", "dogs"):
+        read(only=only)
+    assert len(packs(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("cows", r"data\.only=cows: there is no such class\. The classes are cats, dogs, eels"),
+        ([], r"data\.only=\[\] leaves no image"),
+    ],
+)
+def test_a_class_that_is_not_there_is_refused(read, root, only, said):
+    classed(root)
+    with pytest.raises(ValueError, match=said):
+        read(only=only)
+
+
+def test_images_without_classes_have_no_class_to_choose(read, root):
+    album(root, n=9)
+    with pytest.raises(ValueError, match=r"data\.only=cats: .* The images have no classes"):
+        read(only="cats")
+
+
 # --- auto
 
 

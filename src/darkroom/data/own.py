@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -227,6 +228,8 @@ class Folder(Packed):
     Args:
         root: The folder or .zip.
         classes: Whether folders are classes.
+        only: The class, or the classes, that count; images of others are as if they were not there.
+            A model of what is normal learns from normal images only.
         group: A regular expression on file names. Files in which it finds the same text (its first
             bracket, if it has one) are trained on together or held out together.
         table: A CSV file with a row for each image. Images that it does not mention do not count.
@@ -240,6 +243,7 @@ class Folder(Packed):
         self,
         root: str,
         classes: bool = True,
+        only: str | int | Sequence[str | int] | None = None,
         group: str | None = None,
         table: str | None = None,
         columns: Mapping[str, str] | None = None,
@@ -249,6 +253,12 @@ class Folder(Packed):
         self.root = Path(root).expanduser()
         self.classes, self.group, self.columns = classes, group, COLUMNS | dict(columns or {})
         self.table = None if table is None else Path(table).expanduser()
+        listed = [only] if isinstance(only, str | int) else only
+        self.only = None if listed is None else [str(name) for name in listed]
+        if self.only == []:
+            raise ValueError(
+                "data.only=[] leaves no image. Type names of classes, or null for all."
+            )
         strange = sorted(self.columns.keys() - COLUMNS.keys())
         if strange:
             raise ValueError(
@@ -268,8 +278,33 @@ class Folder(Packed):
 
     def described(self, names: Sequence[str]) -> Labelling:
         if self.table is None:
-            return labelling.by_folders(names, self.classes, self.group)
-        return labelling.by_table(self.table, self.columns, names, self.group)
+            known = labelling.by_folders(names, self.classes, self.group)
+        else:
+            known = labelling.by_table(self.table, self.columns, names, self.group)
+        return known if self.only is None else _of_classes(known, self.only)
+
+
+def _of_classes(known: Labelling, only: Sequence[str]) -> Labelling:
+    """What is known of the files of some classes; a single class is none.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    for name in only:
+        if name not in known.class_names:
+            there = ", ".join(known.class_names)
+            remedy = f"The classes are {there}." if there else "The images have no classes."
+            raise ValueError(f"data.only={name}: there is no such class. {remedy}")
+    wanted = tuple(name for name in known.class_names if name in only)
+    number_of = {known.class_names.index(name): number for number, name in enumerate(wanted)}
+    kept = [place for place, label in enumerate(known.labels.tolist()) if label in number_of]
+    return Labelling(
+        [known.names[place] for place in kept],
+        np.array([number_of[int(known.labels[place])] for place in kept], np.int64),
+        wanted if len(wanted) > 1 else (),
+        [known.splits[place] for place in kept],
+        [known.groups[place] for place in kept],
+    )
 
 
 @rank_zero_only
