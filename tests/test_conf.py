@@ -18,6 +18,7 @@ NEEDED = {
     "data=folder": ["data.root=sprites"],
     "data=hf": ["data.name=owner/sprites"],
     "data=streaming": ["data.root=chunks"],
+    "draw=attribute": ["draw.plus=cats"],
     "experiment=folder64": ["data.root=photos"],
     "experiment=folder128": ["data.root=photos"],
 }

@@ -87,8 +87,10 @@ class SampleConfig:
         run: Folder of a run.
         checkpoint: last or best.
         draw: What to draw.
+        prior: Where a VAE's latents come from: learned, or standard for N(0, I).
         label: The class to draw, by its name or its number.
-        images: A folder or .zip of images to rebuild or to invert, instead of held-out ones.
+        images: A folder or .zip of images to rebuild, to invert or to change, instead of held-out
+            ones.
         folder: Folder for the images; within the run's folder if it is not given.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
@@ -97,8 +99,41 @@ class SampleConfig:
     run: str = MISSING
     checkpoint: str = "last"
     draw: Any = MISSING
+    prior: str = "learned"
     label: int | str | None = None
     images: str | None = None
+    folder: str | None = None
+    batch_size: int = 64
+    device: str = "auto"
+
+
+@dataclass
+class ScoreConfig:
+    """What score.py takes at the root.
+
+    Attributes:
+        run: Folder of a VAE's run.
+        checkpoint: last or best.
+        images: A folder or .zip of images, instead of the run's own.
+        split: The part that is scored: training, held_out or test. By default all images that are
+            given, and of a run's own the held-out ones.
+        normal: Name of the class that is normal; the others are what should be found.
+        by: What images are ranked by: distortion, bound, rate, complexity or excess.
+        importance: Samples of the posterior for the bound; from 2 on it is importance-weighted.
+        shown: How many of the most unusual images are shown, and of the least.
+        folder: Folder for the results; within the run's folder if it is not given.
+        batch_size: Images computed at once.
+        device: cpu, cuda, mps; auto takes the best there is.
+    """
+
+    run: str = MISSING
+    checkpoint: str = "last"
+    images: str | None = None
+    split: str | None = None
+    normal: str | int | None = None
+    by: str = "bound"
+    importance: int = 1
+    shown: int = 16
     folder: str | None = None
     batch_size: int = 64
     device: str = "auto"
@@ -138,6 +173,7 @@ class Judging:
         searched: Among how many training images copies are looked for at most.
         split: With which part of the data: training, held_out or test.
         first_seed: The seed of the first sample.
+        prior: Where a VAE's latents come from: learned, or standard for N(0, I).
         importance: Samples of the posterior for each importance-weighted bound of a latent model.
         bounded: Held-out images that these bounds are measured on.
         cache: Folder for features of real images and for classifiers.
@@ -153,6 +189,7 @@ class Judging:
     searched: int = 100_000
     split: str = "training"
     first_seed: int = 0
+    prior: str = "learned"
     importance: list[int] = field(default_factory=lambda: [1, 50])
     bounded: int = 1000
     cache: str = "data/features"
@@ -199,6 +236,7 @@ class CompareConfig(Judging):
 SCHEMAS = {
     "train": TrainConfig,
     "sample": SampleConfig,
+    "score": ScoreConfig,
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,

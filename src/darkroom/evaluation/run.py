@@ -23,12 +23,15 @@ from darkroom.evaluation.exhibits import Exhibits
 from darkroom.evaluation.judge import SHOWN, Judge, exhibits_of
 from darkroom.evaluation.latents import MOST_SAMPLES, latent_numbers
 from darkroom.evaluation.record import Evaluation
-from darkroom.evaluation.subject import Samples
+from darkroom.evaluation.subject import Samples, with_prior
 from darkroom.probe import training_flops
 from darkroom.sampling import Reconstruction, Reconstructs
 from darkroom.systems import VAE
 
 REBUILT = 32  # held-out images that are shown beside their reconstructions
+PAST_THE_PRIOR = (
+    "prior=standard: the samples are of latents from N(0, I), not from the prior that was learned."
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class Run:
         moved: Overrides of the run's data options, such as a root that lies elsewhere now.
         device: Where its images are computed.
         batch_size: Images computed at once.
+        prior: Where a VAE's latents come from: learned, or standard for N(0, I).
 
     Raises:
-        ValueError: If there is no such run, or its data cannot be had.
+        ValueError: If there is no such run, or its data or its prior cannot be had.
     """
 
     def __init__(
@@ -76,10 +80,13 @@ class Run:
         moved: Sequence[str] = (),
         device: torch.device | None = None,
         batch_size: int = 64,
+        prior: str = "learned",
     ) -> None:
         self.folder = Path(folder).expanduser()
-        self.saved: SavedRun = checkpoint.load(self.folder, name)
-        self.saved.system.to(device or torch.device("cpu"))
+        saved: SavedRun = checkpoint.load(self.folder, name)
+        system = with_prior(saved.system, prior).to(device or torch.device("cpu"))
+        self.past_the_prior = system is not saved.system
+        self.saved = replace(saved, system=system)
         self.composed: DictConfig = self.saved.config
         with open_dict(self.composed):  # what is misspelt reaches the check
             self.composed.merge_with_dotlist(list(moved))
@@ -95,7 +102,7 @@ class Run:
         """Everything that can be said of it."""
         system = self.saved.system
         samples = Samples(system, judge.samples, judge.first_seed, self.batch_size)
-        evaluation, exhibits = judge(samples, self.data, str(self.folder))
+        evaluation, exhibits = judge(samples, self.data, self.subject)
         if isinstance(system, VAE):
             held_out = self.data.held_out.specimens(bounds.images)
             network = judge.bench(self.data).network
@@ -103,6 +110,8 @@ class Run:
                 system, held_out.images, held_out.labels, bounds.samples, network
             )
             notes = (*notes, self._measured_on(bounds))
+            if self.past_the_prior:
+                notes = (PAST_THE_PRIOR, *notes)
             evaluation = replace(evaluation, latents=numbers, notes=notes)
         if isinstance(system, Reconstructs):
             sheet = Reconstruction(REBUILT)(system, self.data.held_out.some, self.batch_size)
@@ -116,6 +125,11 @@ class Run:
             | {"flops_per_training_image": training_flops(self.composed, self.data)},
         )
         return evaluation, exhibits
+
+    @property
+    def subject(self) -> str:
+        """What is judged, in words."""
+        return f"{self.folder}{', prior=standard' if self.past_the_prior else ''}"
 
     def _measured_on(self, bounds: Bounds) -> str:
         """Numbers of other bounds are others, so a sentence says which these are."""
@@ -131,7 +145,9 @@ class Run:
             except ValueError:
                 continue
             same_weights = earlier.checkpoint == self.checkpoint
-            if same_weights and earlier.protocol == protocol and self._bound(earlier, bounds):
+            same_prior = (PAST_THE_PRIOR in earlier.notes) == self.past_the_prior
+            same = same_weights and same_prior
+            if same and earlier.protocol == protocol and self._bound(earlier, bounds):
                 number = min(SHOWN, judge.samples)
                 samples = Samples(self.saved.system, number, judge.first_seed, self.batch_size)
                 return earlier, exhibits_of(judge.bench(self.data), samples)
@@ -149,13 +165,15 @@ class Run:
         protocol, path = evaluation.protocol, self.saved.path
         seen = f"{path.stem}-{self.saved.images_seen:010d}"
         name = f"{seen}-{protocol.instrument.name}-{protocol.samples}-{protocol.digest}"
+        name += "-standard_prior" if self.past_the_prior else ""
         return self.folder / "evaluation" / name
 
     def log(self, evaluation: Evaluation) -> None:
         """Shows the numbers in TensorBoard, at the time of the checkpoint."""
+        group = "evaluation/standard_prior" if self.past_the_prior else "evaluation"
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for name, number in (*evaluation.numbers.items(), *evaluation.latents.items()):
-                writer.add_scalar(f"evaluation/{name}", number.value, self.saved.images_seen)
+                writer.add_scalar(f"{group}/{name}", number.value, self.saved.images_seen)
 
     @property
     def overrides(self) -> dict[str, str]:

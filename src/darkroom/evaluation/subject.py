@@ -12,6 +12,7 @@ from torch import Tensor
 from darkroom.data.datasets import ImageSet, spread
 from darkroom.images import Pixels
 from darkroom.sampling import Generator, drawn
+from darkroom.systems import VAE, System
 
 CHUNK = 256
 
@@ -62,6 +63,29 @@ class Samples:
     def at(self, places: Sequence[int]) -> Pixels:
         seeds = [self.first_seed + place for place in places]
         return torch.cat(list(drawn(self.generator, seeds, self.batch_size)))
+
+
+def with_prior(system: System, prior: str) -> System:
+    """A system as it is to draw images.
+
+    Args:
+        system: What was trained.
+        prior: learned, as it is; or standard, for N(0, I) in the place of what a VAE's prior
+            learned. Where none did, both are the same, and the system itself is returned.
+
+    Raises:
+        ValueError: If there is no such prior, or the system is no VAE.
+    """
+    if prior not in ("learned", "standard"):
+        raise ValueError(f"prior={prior}: type learned or standard.")
+    if prior == "learned":
+        return system
+    if not isinstance(system, VAE):
+        raise ValueError(
+            f"prior=standard: a {type(system).__name__} draws from N(0, I) anyway, and only a VAE "
+            "can learn another prior. Leave it out."
+        )
+    return system.with_standard_prior()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Latents to images, and back. Image k depends on seed k alone."""
 
+from darkroom.sampling.attributes import Attribute, Labelled
 from darkroom.sampling.directions import Directions, Traversal
 from darkroom.sampling.inversion import Inversion
 from darkroom.sampling.seeds import (
@@ -22,12 +23,14 @@ from darkroom.sampling.sheets import (
 )
 
 __all__ = [
+    "Attribute",
     "Classes",
     "Directions",
     "Generator",
     "HeldOut",
     "Interpolation",
     "Inversion",
+    "Labelled",
     "Reconstruction",
     "Reconstructs",
     "Samples",

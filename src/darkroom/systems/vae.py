@@ -1,6 +1,7 @@
 """One system for every latent model: a VAE, a ladder of latents, a vector-quantised model."""
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from itertools import chain
 from typing import Any, cast
 
@@ -91,6 +92,19 @@ class VAE(System):
     def decoded(self, latents: Latents, labels: Labels | None = None) -> Images:
         """The images of latents as the encoder makes them, past the prior."""
         return self.likelihood.mean(self.developer.decode(latents, labels))
+
+    def with_standard_prior(self) -> "VAE":
+        """The same model with N(0, I) in the place of a prior that learned; itself if none did.
+
+        Its latents are the encoder's own: `encode` and `forward` pass no prior.
+        """
+        if isinstance(self.guide, Standard):
+            return self
+        other = deepcopy(self)
+        other.prior = Standard(self.developer.latent_dim)
+        other.averaged_prior = AveragedNetwork(other.prior, self.averaged_prior.half_life)
+        other.latent_dim = other.prior.noise_dim
+        return other
 
     def likeliest(self, images: Images) -> Labels | None:
         """The class with which the model explains each image best; None if it knows none."""

@@ -31,4 +31,4 @@ def bounds_of(composed: DictConfig) -> Bounds:
 def run_of(composed: DictConfig, folder: str | Path, moved: Sequence[str] = ()) -> Run:
     """A run as it asks for it."""
     device = device_of(composed.device)
-    return Run(folder, composed.checkpoint, moved, device, composed.batch_size)
+    return Run(folder, composed.checkpoint, moved, device, composed.batch_size, composed.prior)

@@ -1,31 +1,53 @@
 """sample.py: images of a trained model."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-from zipfile import is_zipfile
 
 from omegaconf import DictConfig
 
 from darkroom import checkpoint, config
 from darkroom.checkpoint import SavedRun
-from darkroom.data import Folder, ImageData
-from darkroom.images import Pixels, save_png, tile, visible_scale
-from darkroom.sampling import Inversion, Reconstruction, Sheet
+from darkroom.data import ImageData
+from darkroom.evaluation.subject import with_prior
+from darkroom.images import Labels, Pixels, save_png, tile, visible_scale
+from darkroom.sampling import Attribute, Inversion, Reconstruction, Sheet
 from darkroom.verbs.device import device_of
+from darkroom.verbs.given import given
 
-READING = ("fit", "background", "value_range", "window", "packs")
-"""Options of a run's data that given images are read with too."""
+LOOKING = Attribute | Inversion | Reconstruction
+"""Drawings that look at images."""
 
 
-class Given(Folder):
-    """Images that were given as `images=`; what cannot be read is left out and said."""
+@dataclass(frozen=True)
+class Material:
+    """The images that drawings look at: a run's own, or given ones.
 
-    def __init__(self, place: str, **options: Any) -> None:
-        super().__init__(place, classes=False, max_broken=1.0, **options)
+    Attributes:
+        saved: The run.
+        images: A folder or .zip in the place of its held-out images.
+    """
 
-    @property
-    def origin(self) -> str:
-        return f"images={self.root}"
+    saved: SavedRun
+    images: str | None = None
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The run's data."""
+        data: ImageData = config.build(self.saved.config.data)
+        data.setup()
+        return data
+
+    def __call__(self, n: int) -> Pixels:
+        """At most n images that the run was not trained on, or of those that are given."""
+        if self.images is None:
+            return self.data.held_out.some(n)
+        return given(self.saved, self.images, n).some(n)
+
+    def labelled(self) -> tuple[Pixels, Labels, tuple[str, ...]]:
+        """Training images, their classes, and the names of these."""
+        known = self.data.labelled()
+        return known.pixels, known.labels, tuple(known.class_names)
 
 
 def sample(composed: DictConfig) -> None:
@@ -40,23 +62,19 @@ def sample(composed: DictConfig) -> None:
     if composed.batch_size < 1:
         raise ValueError(f"batch_size={composed.batch_size}: type a number from 1 on, such as 64.")
     saved = checkpoint.load(composed.run, composed.checkpoint)
-    saved.system.to(device_of(composed.device))
-
-    def held_out(n: int) -> Pixels:
-        return _held_out(saved, n) if composed.images is None else _given(saved, composed.images, n)
-
+    system = with_prior(saved.system, composed.prior).to(device_of(composed.device))
     composed.label = _number_of(composed.label, list(saved.config.class_names))
     draw = config.build(composed.draw)
-    if composed.images is not None and not isinstance(draw, Inversion | Reconstruction):
+    if composed.images is not None and not isinstance(draw, LOOKING):
         raise ValueError(
-            f"images={composed.images}: this drawing looks at no images. Type draw=inversion or "
-            "draw=reconstruction, or leave images out."
+            f"images={composed.images}: this drawing looks at no images. Type draw=inversion, "
+            "draw=reconstruction or draw=attribute, or leave images out."
         )
-    sheet: Sheet = draw(saved.system, held_out, composed.batch_size)
-    name = type(draw).__name__.lower()
-    folder = Path(
-        composed.folder or saved.path.parents[1] / "drawn" / f"{name}-{saved.images_seen:010d}"
-    )
+    sheet: Sheet = draw(system, Material(saved, composed.images), composed.batch_size)
+    name = f"{type(draw).__name__.lower()}-{saved.images_seen:010d}"
+    if system is not saved.system:
+        name += "-standard_prior"
+    folder = Path(composed.folder or saved.path.parents[1] / "drawn" / name)
     for pixels, image_name in zip(sheet.pixels, sheet.names, strict=True):
         save_png(pixels, folder / f"{image_name}.png")
     grid = tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))
@@ -67,33 +85,6 @@ def sample(composed: DictConfig) -> None:
         f"{len(sheet.pixels)} images of {saved.path} in {folder}, together in {folder / 'grid.png'}"
         + (f"\n{sheet.note}" if sheet.note else "")
     )
-
-
-def _held_out(saved: SavedRun, n: int) -> Pixels:
-    """At most n images of a run's data that it was not trained on."""
-    data: ImageData = config.build(saved.config.data)
-    data.setup()
-    return data.held_out.some(n)
-
-
-def _given(saved: SavedRun, place: str, n: int) -> Pixels:
-    """At most n images of a folder or .zip, read like the data of a run.
-
-    Raises:
-        ValueError: If there are none that can be read.
-    """
-    path = Path(place).expanduser()
-    if not path.is_dir() and not is_zipfile(path):
-        raise ValueError(f"images={place} is neither a folder nor a .zip. Type one of images.")
-    like: ImageData = config.build(saved.config.data)
-    files = Given(
-        place,
-        resolution=like.resolution,
-        channels=like.channels,
-        limit=n,
-        **{name: saved.config.data[name] for name in READING if name in saved.config.data},
-    )
-    return files.read().some(n)
 
 
 def _number_of(label: int | str | None, names: list[str]) -> int | None:
