@@ -487,9 +487,24 @@ def test_given_images_are_rebuilt(
     assert (tmp_path / "drawn" / "000001-rebuilt.png").exists()
 
 
+def test_images_are_scored_from_the_command_line(vae: Path, tmp_path: Path) -> None:
+    size = OmegaConf.load(vae / "config.yaml").data.resolution
+    names = [f"{kind}/{k}.png" for kind in ("healthy", "ill") for k in range(2)]
+    album(tmp_path / "scans", *names, mode="L", size=(size, size))
+    done = call(tmp_path, "score", f"run={vae}", "images=scans", "normal=healthy", "folder=scored")
+    assert done.returncode == 0, done.stderr
+    assert "How well scores find what is not healthy" in done.stdout
+    with (tmp_path / "scored" / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["file"] for row in rows) == sorted(names)
+    assert {path.name for path in tmp_path.iterdir()} == {"scans", "scored", "data"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["draw=attribute", "draw.plus=1"], "draw=attribute needs a model with an encoder"),
+        (["draw=attribute"], "draw.plus is not set. Type draw.plus=<value>."),
         (["draw=reconstruction"], "needs a model with an encoder"),
         (["draw.truncation=-1"], "draw.truncation=-1: type a positive number such as 1.5"),
         (["draw.columns=0"], "draw.columns=0: type a number from 1 on."),

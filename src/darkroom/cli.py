@@ -33,6 +33,11 @@ def sample() -> None:
     _open("sample", _sample)
 
 
+def score() -> None:
+    """score.py: which images look unusual to a VAE."""
+    _open("score", _score)
+
+
 def prepare() -> None:
     """prepare.py: inspects and packs images."""
     _refuse_unwritable(sys.argv[1:])
@@ -78,6 +83,14 @@ def _sample(composed: DictConfig) -> None:
     from darkroom.verbs.sample import sample
 
     sample(composed)
+
+
+def _score(composed: DictConfig) -> None:
+    config.check(composed)
+
+    from darkroom.verbs.score import score
+
+    score(composed)
 
 
 def _prepare(composed: DictConfig) -> None:
