@@ -6,8 +6,10 @@ from darkroom.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from darkroom.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from darkroom.networks.residual_vae import ResidualVAE
 from darkroom.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from darkroom.networks.vq_vae import VQVAE
 
 __all__ = [
+    "VQVAE",
     "ConvVAE",
     "DCGANDiscriminator",
     "DCGANGenerator",
