@@ -7,10 +7,11 @@ pythae (Chadebec et al. 2022, arXiv 2206.08309) needs an environment of its own:
     python -m benchmarks.pythae_vae python=outputs/pythae/environment/bin/python minutes=5
 
 Both sides train the same layers from the same images, one after the other, each on one thread for
-the same processor time, by the pace of two short runs. So a machine that others use as well does
-not decide. pythae counts in epochs, so the nearest whole number of them says how long. Then its
-weights are put into darkroom's network, and one path judges both. Runs that are finished in the
-folder are not repeated.
+the same processor time, so that a machine that others use as well does not decide. pythae counts in
+epochs: it trains for as many whole ones as come nearest to the minutes, and darkroom for as many
+images as it sees in the time that those took, by the pace of two short runs. Then pythae's weights
+are put into darkroom's network, and one path judges both. What is finished in the folder is not
+repeated.
 
 Further models of ours are named by models=vae,sigma_vae; a bound stands only beside those that have
 pythae's likelihood.
@@ -45,7 +46,7 @@ from darkroom.systems import VAE, Adam
 
 ROOT = Path(__file__).parents[1]
 RESOLUTION = 32
-SHORT, LONG = 2_000, 8_000  # images of the two runs that tell the pace
+SHORT, LONG = 2_000, 22_000  # images of the two runs that tell the pace: one interval of callbacks
 SAMPLES = 10_000
 BOUNDED, IMPORTANCE = 1_000, 50  # held-out images, and samples of z for each
 BOUNDS = {"negative_elbo": "-ELBO", f"iw_bound_{IMPORTANCE}": f"IW-{IMPORTANCE}", "rate": "rate"}
@@ -126,15 +127,13 @@ def main(python: Path, models: Sequence[str], seconds: float, seeds: int, folder
     paces = {name: pace(side, folder / slug(name)) for name, side in sides.items()}
     epochs = max(1, round(paces["pythae"].images_per_second * seconds / len(data.training)))
     whole = epochs * len(data.training)
-    each = whole / paces["pythae"].images_per_second
+    runs = {name: [folder / f"{slug(name)}-{seed}" for seed in range(seeds)] for name in sides}
+    used = {run: trained(theirs, whole, seed, run) for seed, run in enumerate(runs["pythae"])}
+    each = mean(used.values()) - paces["pythae"].short  # what they took, and not what was due
     due = {name: round(paces[name].images_per_second * each / 1000) * 1000 for name in sides}
     due["pythae"] = whole
-    runs = {name: [folder / f"{slug(name)}-{seed}" for seed in range(seeds)] for name in sides}
-    used = {
-        runs[name][seed]: trained(side, due[name], seed, runs[name][seed])
-        for seed in range(seeds)
-        for name, side in sides.items()
-    }
+    for name in sides:
+        used |= {run: trained(sides[name], due[name], n, run) for n, run in enumerate(runs[name])}
     judge = Judge(Classifier(), SAMPLES)
     rows: dict[str, list[float | None]] = {}
     floors: list[float | None] = []
@@ -164,8 +163,9 @@ def remarks(python: Path, seconds: float) -> str:
     pythae, its_torch = asked.stdout.split()
     return (
         f"pythae {pythae} with torch {its_torch} against darkroom, {seconds / 60:.3g} minutes of "
-        "processor time each (start excluded), on one thread, in turn; images follow by the pace "
-        "of two short runs, and beside them stands what was used, start included. Processor time "
+        "processor time each (start excluded), on one thread, in turn: whole epochs of pythae's, "
+        "and of darkroom as many images as the pace of two short runs makes of that; beside them "
+        "stands what was used, start included. Processor time "
         "and not the clock, because others use the machine too; they share its caches, which "
         "processor time does not forgive. images/s are of the long runs, start excluded, with all "
         "that each side does meanwhile. The same layers, training images, batch size (64), Adam "
