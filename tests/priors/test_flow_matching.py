@@ -10,7 +10,7 @@ from darkroom.priors import FlowMatching, Prior
 from darkroom.randomness import Noise
 
 ROWS = 128
-NOISE = Noise(2, torch.arange(500)).normal(2)
+NOISE = Noise(2, torch.arange(2000)).normal(2)
 
 
 def ring(first, rows, scale=1.0, centre=0.0):
@@ -27,17 +27,19 @@ def made(num_classes=0, seed=0, **options):
 
 def trained(prior, batches, draw, labels=None):
     optimizer = optim.Adam(prior.parameters(), 3e-3)
+    slower = optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, batches)
     for i in range(batches):
         noise = Noise(1, torch.arange(i * ROWS, (i + 1) * ROWS))
         optimizer.zero_grad()
         prior.loss(draw(i * ROWS, ROWS), noise, labels).mean().backward()
         optimizer.step()
+        slower.step()
     return prior.eval()
 
 
 @pytest.fixture(scope="module")
 def learnt():
-    return trained(made(), 400, ring)
+    return trained(made(), 300, ring)
 
 
 def energy_distance(a, b):
@@ -47,9 +49,9 @@ def energy_distance(a, b):
 
 @torch.no_grad()
 def test_it_learns_a_ring(learnt):
-    real, drawn = ring(10**6, 500), learnt(NOISE)
+    real, drawn = ring(10**6, 2000), learnt(NOISE)
     assert energy_distance(NOISE, real) > 0.03
-    assert energy_distance(drawn, real) < 0.012
+    assert energy_distance(drawn, real) < 0.01
     radii = drawn.norm(dim=1)
     assert NOISE.norm(dim=1).std() > 0.6
     assert radii.std() < 0.25
@@ -57,13 +59,13 @@ def test_it_learns_a_ring(learnt):
 
 
 def test_the_scale_and_the_place_of_the_latents_change_nothing(learnt):
-    far = trained(made(), 400, lambda first, rows: ring(first, rows, scale=16.0, centre=32.0))
+    far = trained(made(), 300, lambda first, rows: ring(first, rows, scale=16.0, centre=32.0))
     torch.testing.assert_close((far(NOISE) - 32) / 16, learnt(NOISE), atol=0.05, rtol=0)
 
 
 def test_before_it_learns_it_is_the_normal_distribution_with_the_latents_moments():
     prior, latents = made(), ring(0, ROWS, scale=3.0, centre=5.0)
-    assert prior(NOISE).equal(NOISE)
+    torch.testing.assert_close(prior(NOISE), NOISE, rtol=1e-3, atol=1e-3)
     prior.loss(latents, Noise(1, torch.arange(ROWS)))
     torch.testing.assert_close(prior.mean, latents.mean(0))
     torch.testing.assert_close(prior.std, latents.std(0, unbiased=False), rtol=1e-4, atol=0)
@@ -139,7 +141,7 @@ def test_a_class_has_its_own_latents():
 
     prior = trained(made(num_classes=2), 150, apart, labels)
     with torch.no_grad():
-        first, second = (prior(NOISE, torch.full((500,), label)) for label in (0, 1))
+        first, second = (prior(NOISE, torch.full((2000,), label)) for label in (0, 1))
     assert first.mean(0).abs().max() < 0.3
     assert (second.mean(0) - 4).abs().max() < 0.3
 
