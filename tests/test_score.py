@@ -84,6 +84,7 @@ def test_given_images_are_scored_and_held_against_their_classes(
     score(vae, *chosen, "importance=2")
     said = capsys.readouterr().out
     assert "distortion  AUROC 0." in said
+    assert "PNG files for the others has an AUROC of 0." in said
     seen = checkpoint.load(vae).images_seen
     folder = vae / "scores" / f"scans-test-{seen:010d}"
     files = {path.name for path in folder.iterdir()}

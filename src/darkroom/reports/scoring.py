@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from darkroom.curves import Curve
 from darkroom.evaluation.anomaly import Detection
-from darkroom.evaluation.wording import percent
 from darkroom.images import Pixels
 from darkroom.reports import chart, page
 
@@ -80,6 +79,7 @@ class Scoring:
             lead=f"Ranked by {self.by}: {MEANING[self.by]}.",
             rows=self._rows(),
             normal=self.normal,
+            yardstick=self.yardstick,
             curves=self._curves(),
             ends=[
                 ("The most unusual, each beside its reconstruction", _pairs(self.most)),
@@ -97,6 +97,7 @@ class Scoring:
                 f"  {name:10}  AUROC {auroc}  average precision {precision}"
                 for name, _, auroc, precision in self._rows()
             ]
+            lines += ["", self.yardstick]
         if self.most.captions:
             lines += ["", "The most unusual", ""]
             lines += [f"  {caption}" for caption in self.most.captions[:5]]
@@ -110,18 +111,30 @@ class Scoring:
             f"bound is {self.bound_name}"
         )
 
+    @property
+    def yardstick(self) -> str:
+        """What is known without any model, in a sentence; empty where no class is normal."""
+        if not self.found:
+            return ""
+        auroc = self.found["complexity"].auroc.value
+        kind, reached = ("large", auroc) if auroc >= 0.5 else ("small", 1 - auroc)
+        return (
+            f"Without a model, to take {kind} PNG files for the others has an AUROC of "
+            f"{reached:.3f}: a score that is no better has learned nothing that helps."
+        )
+
     def _rows(self) -> list[tuple[str, str, str, str]]:
         """Each score with its meaning, its AUROC and its average precision."""
         rows = []
         for name, found in self.found.items():
             low, high = found.interval
-            chance = percent(found.average_precision.floor or 0.0)
+            chance = found.average_precision.floor or 0.0
             rows.append(
                 (
                     name,
                     MEANING[name],
                     f"{found.auroc.value:.3f} (95% interval {low:.3f} to {high:.3f})",
-                    f"{found.average_precision.value:.3f} (by chance {chance})",
+                    f"{found.average_precision.value:.3f} (by chance {chance:.3f})",
                 )
             )
         return rows
