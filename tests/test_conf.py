@@ -99,7 +99,7 @@ def test_the_model_follows_what_is_asked_of_the_data(model: str) -> None:
     assert drawn_by(tree) == (2, 4, 16, 24)
 
 
-GANS = [model for model in options("model") if model != "vae"]
+GANS = [model for model in options("model") if "vae" not in model]
 
 
 @pytest.mark.parametrize("model", GANS)

@@ -200,7 +200,7 @@ ILLNESSES = {
         ("model.objective.beta=5",),
         (
             "model.objective.beta=1",
-            "model.objective.likelihood._target_=darkroom.objectives.Gaussian",
+            "model/likelihood=optimal_gaussian",
             "model.optimizer.lr=0.0003",
         ),
         severity=3,
@@ -210,7 +210,7 @@ ILLNESSES = {
         LATENTS,
         {"rate": 0.1, "validation/rate": 0.1, "vitals/active_units": 0.0},
         (
-            "model.objective.likelihood._target_=darkroom.objectives.Gaussian",
+            "model/likelihood=optimal_gaussian",
             "model.objective.likelihood.sigma=1.0",
         ),
         (
@@ -227,7 +227,7 @@ ILLNESSES = {
         ("model.objective.beta=3",),
         (
             "model.objective.beta=1",
-            "model.objective.likelihood._target_=darkroom.objectives.Gaussian",
+            "model/likelihood=optimal_gaussian",
         ),
     ),
     "says little, and beta is 1": Illness(
@@ -236,7 +236,7 @@ ILLNESSES = {
         {"rate": 1.9, "validation/rate": 1.9, "vitals/active_units": 0.1},
         remedies=(
             "model.objective.beta=0.5",
-            "model.objective.likelihood._target_=darkroom.objectives.Gaussian",
+            "model/likelihood=optimal_gaussian",
         ),
         severity=1,
     ),

@@ -87,5 +87,5 @@ def _watched(system: System) -> Iterator[dict[nn.Module, Tensor]]:
 
 def _varies(output: Tensor) -> Tensor:
     """Whether each channel differs between the images, [channels]."""
-    span = (output.amax(0) - output.amin(0)).flatten(1).amax(1)
-    return span > ROUNDING * output.abs().amax()
+    span = output.amax(0) - output.amin(0)
+    return span.reshape(len(span), -1).amax(1) > ROUNDING * output.abs().amax()

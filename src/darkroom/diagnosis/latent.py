@@ -95,8 +95,8 @@ def _sharper(case: Case) -> Remedies:
     """A likelihood that weighs errors of pixels more."""
     target = f"{LIKELIHOOD}._target_"
     if str(case.options.get(target)).endswith(".Bernoulli"):
-        reason = "weighs errors more, if the images are more than black and white"
-        return {f"{target}=darkroom.objectives.Gaussian": reason}
+        reason = "weighs errors by how large they are, if images are more than black and white"
+        return {"model/likelihood=optimal_gaussian": reason}
     reason = "weighs an error four times, so details are worth latents"
     return scaled(case, f"{LIKELIHOOD}.sigma", 0.5, reason)
 

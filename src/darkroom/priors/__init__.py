@@ -5,9 +5,10 @@ here is a map from standard normal noise to latents as the encoder makes them, l
 model, so that whatever draws from a seed draws from it.
 """
 
+from darkroom.priors.autoregressive import Autoregressive
 from darkroom.priors.contracts import Prior
 from darkroom.priors.flow_matching import FlowMatching
 from darkroom.priors.mixture import Mixture
 from darkroom.priors.standard import Standard
 
-__all__ = ["FlowMatching", "Mixture", "Prior", "Standard"]
+__all__ = ["Autoregressive", "FlowMatching", "Mixture", "Prior", "Standard"]

@@ -16,8 +16,8 @@ Squares = Float[Tensor, "components latent_dim latent_dim"]
 Whitened = Float[Tensor, "batch components latent_dim"]  # as seen by each component
 Counts = Float[Tensor, "kinds components"]  # kinds: the classes, or one for all images
 
-HALF_LIFE = 5000  # images, of the running sums
-RAMP_UP = 0.05  # of the images seen: the half-life while there are few
+HALF_LIFE = 100_000  # images, of the running sums: a covariance has many numbers
+RAMP_UP = 0.25  # of the images seen: the half-life while there are few
 MEAN_IMAGES = 1.0  # as which each component's beginning counts for its mean and its weight
 LEAST_STD = 1e-3  # of a latent that is always the same
 ROUNDING = 1e-5  # of the squares: what a difference of two of them may be wrong by
@@ -31,9 +31,9 @@ class Mixture(nn.Module):
         s0_k <- q s0_k + sum r_k,    s1_k <- q s1_k + sum r_k z,    s2_k <- q s2_k + sum r_k z z^T
 
     Each batch in training mode gives its images to the components by their responsibility r; the
-    running sums, which halve in 5000 images, then say w, mu and L. No gradient takes part. In the
-    beginning the half-life is a twentieth of the images seen, so that a young encoder's latents
-    are soon forgotten.
+    running sums, which halve in 100,000 images, then say w, mu and L. No gradient takes part. In
+    the beginning the half-life is a quarter of the images seen, so that a young encoder's latents
+    are forgotten.
 
     A component also counts images that were never there: one at its starting point for mean and
     weight, and latent_dim + 2 for its covariance, of the latents' overall covariance shrunk by
@@ -68,8 +68,8 @@ class Mixture(nn.Module):
     sums: Means
     squares: Squares
 
-    def __init__(self, latent_dim: int, components: int = 32, num_classes: int = 0) -> None:
-        for name, value, usual in (("latent_dim", latent_dim, 64), ("components", components, 32)):
+    def __init__(self, latent_dim: int, components: int = 64, num_classes: int = 0) -> None:
+        for name, value, usual in (("latent_dim", latent_dim, 64), ("components", components, 64)):
             if value < 1:
                 raise ValueError(
                     f"model.prior.{name}={value}: type a number from 1 on, such as {usual}."
