@@ -47,3 +47,10 @@ def test_the_prior_costs_nothing_and_anything_else_something():
 def test_the_rate_is_one_number_for_each_image_whatever_the_latents_shape(shape):
     rate = DiagonalGaussian(torch.ones(shape), torch.zeros(shape)).rate()
     assert rate.tolist() == [3, 3]
+
+
+def test_in_the_coordinates_of_another_gaussian_the_rate_is_the_divergence_from_it():
+    mu, log_sigma = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    other = Independent(Normal(mu, log_sigma.exp()), 1)
+    seen = DiagonalGaussian((MU - mu) / log_sigma.exp(), LOGVAR - 2 * log_sigma)
+    torch.testing.assert_close(seen.rate(), kl_divergence(Q, other))

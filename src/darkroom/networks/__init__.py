@@ -3,6 +3,7 @@
 from darkroom.networks.contracts import Discriminator, Generator, Inference, LatentModel
 from darkroom.networks.conv_vae import ConvVAE
 from darkroom.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from darkroom.networks.hierarchical_vae import HierarchicalVAE
 from darkroom.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from darkroom.networks.residual_vae import ResidualVAE
 from darkroom.networks.sngan import SNGANDiscriminator, SNGANGenerator
@@ -15,6 +16,7 @@ __all__ = [
     "DCGANGenerator",
     "Discriminator",
     "Generator",
+    "HierarchicalVAE",
     "Inference",
     "LatentModel",
     "R3GANDiscriminator",
