@@ -518,7 +518,7 @@ def test_images_are_scored_from_the_command_line(vae: Path, tmp_path: Path) -> N
         (["draw=inversion", "images=nowhere"], "images=nowhere is neither a folder nor a .zip"),
         (["draw=inversion", "images=regular"], "images=regular is neither a folder nor a .zip"),
         (["draw=inversion", "images=empty"], "images=empty holds no image"),
-        (["images=empty"], "images=empty: this drawing looks at no images. Type draw=inversion or"),
+        (["images=empty"], "images=empty: this drawing looks at no images. Type draw=inversion,"),
         (["draw=traversal", "images=empty"], "images=empty: this drawing looks at no images."),
         (["run=nowhere"], "run=nowhere: there is no such folder"),
         (["checkpoint=first"], "has no checkpoint 'first'. Type checkpoint=best."),
