@@ -13,11 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from darkroom import config
-from darkroom.systems import GAN, System
+from darkroom.systems import GAN, VAE, VAEGAN, Duel, System
 from darkroom.transfer import Transfer, transfer
 
 LEAST_SHARE = 0.1  # of a network's parameters; with less of another run it begins at nothing
 SETTLED_BY_DATA = {"resolution", "channels", "num_classes"}
+PATHS = {"likelihood": "objective.likelihood"}  # of parts that a config has elsewhere
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -169,37 +170,50 @@ def begin(system: System, composed: DictConfig, origin: SavedRun) -> Beginning:
     """Lets a new system begin with the weights of a run.
 
     Its generator, or latent model, begins as the averaged one of the run, which draws the better
-    images; so does its own average. The discriminator begins as the run's. Nothing else is taken
-    over: clock, moments of the optimizers and adaptive augmentation begin anew.
+    images; so does its own average. A prior, a likelihood's scale and a discriminator begin as the
+    run's, if that has the like. Nothing else is taken over: clock, moments of the optimizers and
+    adaptive augmentation begin anew.
 
     Raises:
-        ValueError: If the run's networks are of another architecture, or hardly a weight fits.
+        ValueError: If the run's networks are of another architecture, or hardly a weight fits; for
+            a system that trains only a part of them, if any weight does not.
     """
-    old, new = _networks(origin.system), _networks(system)
-    that, this = ([type(each).__name__ for each in parts.values()] for parts in (old, new))
+    old, new = _parts(origin.system), _parts(system)
+    needed = _needed(system)
+    that, this = ([type(parts[n]).__name__ for n in needed if n in parts] for parts in (old, new))
     if that != this:
+        held = that or [type(each).__name__ for each in old.values()]
+        remedy = "the model=<name> of that run"
+        if isinstance(system, VAEGAN):
+            options = [
+                each for name in needed for each in _different(name, origin.config, composed)
+            ]
+            remedy = " ".join(options) if that else "init_from=<folder of a VAE's run>"
         raise ValueError(
-            f"init_from={origin.path} holds {' and '.join(that)}, and this model has "
-            f"{' and '.join(this)}. Type the model=<name> of that run."
+            f"init_from={origin.path} holds {' and '.join(held)}, and this model has "
+            f"{' and '.join(this)}. Type {remedy}."
         )
+    alike = [name for name in new if type(old.get(name)) is type(new[name])]
     channels = origin.config.data.channels, composed.data.channels
-    transfers = [transfer(name, old[name], new[name], channels) for name in new]
-    overrides = [option for name in new for option in _different(name, origin.config, composed)]
+    transfers = [transfer(name, old[name], new[name], channels) for name in alike]
+    overrides = [option for name in alike for option in _different(name, origin.config, composed)]
     if overrides and any(each.fresh for each in transfers):
         raise ValueError(
             f"init_from={origin.path} holds networks of other sizes. Type {' '.join(overrides)}"
         )
     for each in transfers:
-        if each.share < LEAST_SHARE:
+        if each.share < needed.get(each.network, 0.0):
             resolution = str(origin.config.data.resolution).replace(" ", "")
             raise ValueError(
                 f"init_from={origin.path}: at data.resolution={composed.data.resolution} only "
                 f"{each.share:.1%} of the {each.network} can be taken over. Type "
                 f"data.resolution={resolution}, or leave init_from out."
             )
-    drawing, *_ = new
-    system.get_submodule(drawing).load_state_dict(new[drawing].state_dict())
-    return Beginning(str(origin.path), digest(origin.path), origin.images_seen, transfers)
+    for name in alike:
+        if (trained := system.get_submodule(name)) is not new[name]:
+            trained.load_state_dict(new[name].state_dict())
+    said = [each for each in transfers if each.taken or each.adapted or each.fresh]
+    return Beginning(str(origin.path), digest(origin.path), origin.images_seen, said)
 
 
 def digest(path: Path) -> str:
@@ -208,25 +222,41 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _networks(system: System) -> dict[str, nn.Module]:
-    """The networks by name, with the averaged one, which is the first, in its model's place."""
+def _parts(system: System) -> dict[str, nn.Module]:
+    """What has weights, by name, with the averages in the place of what they are averages of."""
+    parts: dict[str, nn.Module] = {}
     if isinstance(system, GAN):
-        return {"generator": system.averaged.module, "discriminator": system.discriminator}
-    return {"network": system.averaged.module}
+        parts["generator"] = system.averaged.module
+    if isinstance(system, VAE):
+        parts["network"] = system.averaged.module
+        parts["prior"] = system.averaged_prior.module
+        parts["likelihood"] = system.likelihood
+    if isinstance(system, Duel):
+        parts["discriminator"] = system.discriminator
+    return parts
+
+
+def _needed(system: System) -> dict[str, float]:
+    """The parts that have to be of a run's kind, and the least share of each to be taken over."""
+    if isinstance(system, VAEGAN):  # what does not learn has to be known
+        return {"network": 1.0, "prior": 1.0, "likelihood": 1.0}
+    if isinstance(system, VAE):
+        return {"network": LEAST_SHARE}
+    return {"generator": LEAST_SHARE, "discriminator": LEAST_SHARE}
 
 
 def _different(name: str, origin: DictConfig, composed: DictConfig) -> list[str]:
-    """What to type so that a network has the sizes that it had in a run."""
+    """What to type so that a part has the kind and the sizes that it had in a run."""
+    path = PATHS.get(name, name)
     before, now = (
-        cast(dict[str, Any], OmegaConf.to_container(each.model[name], resolve=True))
-        for each in (origin, composed)
+        cast(dict[str, Any], OmegaConf.to_container(node, resolve=True) if node else {})
+        for node in (OmegaConf.select(each.model, path) for each in (origin, composed))
     )
-    different = {
-        option: value
-        for option, value in before.items()
-        if option not in SETTLED_BY_DATA and now.get(option, value) != value
-    }
-    return [
-        f"model.{name}.{option}={config.spelt(v) if isinstance(v, str) else json.dumps(v)}"
-        for option, v in different.items()
+    typed = [
+        f"model.{path}.{option}={config.spelt(v) if isinstance(v, str) else json.dumps(v)}"
+        for option, v in before.items()
+        if option not in SETTLED_BY_DATA and now.get(option) != v
     ]
+    is_of_another_kind = before.get("_target_") != now.get("_target_")
+    foreign = [option for option in now if option not in before and is_of_another_kind]
+    return typed + [f"~model.{path}.{option}" for option in foreign]

@@ -68,18 +68,20 @@ def transfer(
 ) -> Transfer:
     """Puts into a network what another one of its architecture has learnt.
 
+    Only tensors are taken over: how long something had been trained is not.
+
     Args:
-        name: What the network is called in its system: generator, discriminator, network.
+        name: What the network is called in its system: generator, discriminator, network, prior.
         source: What is taken over from; it stays as it is.
         target: What takes over.
         channels: Channels of the images of both.
     """
     change = _Change(_colours(*channels), _code_lengths(source, target))
-    before, origins = source.state_dict(), dict(change.origins(name, source, target))
+    before, origins = _tensors(source), dict(change.origins(name, source, target))
     taken: list[str] = []
     adapted: dict[str, str] = {}
     fresh: list[str] = []
-    for each, tensor in target.state_dict().items():
+    for each, tensor in _tensors(target).items():
         old = before[origins[each]] if each in origins else None
         if old is not None and old.shape == tensor.shape:
             tensor.copy_(old)
@@ -96,7 +98,7 @@ def transfer(
     used = {origins[each] for each in (*taken, *adapted) if each in origins}
     left_out = [each for each in before if each not in used and not each.endswith(ESTIMATES)]
     sizes = {each: weight.numel() for each, weight in target.named_parameters()}
-    share = 1 - sum(sizes.get(each, 0) for each in fresh) / sum(sizes.values())
+    share = 1 - sum(sizes.get(each, 0) for each in fresh) / max(sum(sizes.values()), 1)
     return Transfer(name, taken, adapted, fresh, left_out, share)
 
 
@@ -192,6 +194,11 @@ class _Change:
                 for name, tensor in new.items()
             )
         )
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Its state without numbers of other kinds, such as the time of a running mean."""
+    return {name: t for name, t in network.state_dict().items() if isinstance(t, Tensor)}
 
 
 def _colours(before: int, after: int) -> Tensor:

@@ -20,7 +20,98 @@ from darkroom.systems.optimizers import OptimizerFactory
 from darkroom.systems.system import System
 
 
-class GAN(System):
+class Duel(System):
+    """What systems with a discriminator share: its own steps, and what it says of the fakes.
+
+    Attributes:
+        discriminator: Images to logits; a `networks.Discriminator`.
+        game: The losses of both players.
+        penalties: What the discriminator's loss has in addition, by name.
+        augmentation: What happens to all images on their way to the discriminator.
+    """
+
+    discriminator: nn.Module
+    game: Adversarial
+    penalties: Mapping[str, Penalty]
+    augmentation: DiscriminatorAugmentation | Unaugmented
+
+    def face(
+        self,
+        discriminator: nn.Module,
+        game: Adversarial,
+        penalties: Mapping[str, Penalty | None] | None,
+        augmentation: DiscriminatorAugmentation | Unaugmented | None,
+        max_gradient_norm: float | None,
+    ) -> None:
+        """Takes the opponent in, and the rules.
+
+        Raises:
+            ValueError: If gradients may not be longer than nothing.
+        """
+        if max_gradient_norm is not None and not max_gradient_norm > 0:
+            raise ValueError(
+                f"model.max_gradient_norm={max_gradient_norm}: type a positive number, or null for "
+                "none."
+            )
+        self.automatic_optimization = False
+        self.discriminator = discriminator
+        self.game = game
+        self.penalties = {k: p for k, p in (penalties or {}).items() if p is not None}
+        self.augmentation = augmentation or Unaugmented()
+        self.max_gradient_norm = max_gradient_norm
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        super().on_train_batch_start(batch, batch_idx)
+        self.augmentation.advance(self.images_seen)
+
+    def settings(self) -> Mapping[str, float | Schedule]:
+        weights = {f"penalty/{name}": penalty.weight for name, penalty in self.penalties.items()}
+        return {**super().settings(), **weights, "augmentation": self.augmentation.setting}
+
+    def discriminator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
+        """One step of the discriminator, on real images and on fakes that carry no gradient."""
+        optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
+        real, fakes = (
+            Judged(
+                partial(self.opinion, batch=batch, purpose=f"{kind} for the discriminator"),
+                images.detach().requires_grad_(bool(self.penalties)),
+            )
+            for kind, images in (("real", batch.images), ("fake", fake))
+        )
+        loss = self.game.discriminator(real.logits, fakes.logits).mean()
+        reading = self.game.reading
+        terms = {
+            "loss/discriminator": loss,
+            f"{reading.name}/real": reading.of(real.logits),
+            f"{reading.name}/fake_before": reading.of(fakes.logits),
+        }
+        for name, penalty in self.penalties.items():
+            term = penalty(real, fakes, self.noise(f"penalty {name}", batch)).mean()
+            terms[f"penalty/{name}"] = term
+            loss = loss + at(penalty.weight, self.images_seen) * term
+        self.descend(optimizer, loss)
+        judged = cast(Tensor, self.all_gather(real.logits.detach())).flatten()
+        self.augmentation.observe(judged, len(judged))
+        return terms
+
+    def persuasion(self, batch: Batch, fake: Images) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of who made the fakes, and what to log; with the discriminator frozen."""
+        real = partial(self.opinion, batch.images, batch, "real for the generator")
+        fake_logits = self.opinion(fake, batch, "fake for the generator")
+        loss = self.game.generator(real, fake_logits).mean()
+        reading = self.game.reading
+        return loss, {
+            "loss/generator": loss,
+            f"{reading.name}/fake_after": reading.of(fake_logits),
+        }
+
+    def opinion(self, images: Images, batch: Batch, purpose: str) -> Logits:
+        """What the discriminator says of images in the place of a batch's, once augmented."""
+        seen = self.augmentation(images, self.noise(f"augmentation of {purpose}", batch))
+        return self.discriminator(seen, batch.labels)
+
+
+class GAN(Duel):
     """A generator against a discriminator.
 
     Args:
@@ -62,21 +153,11 @@ class GAN(System):
             raise ValueError(
                 f"model.discriminator_steps={discriminator_steps}: type a number from 1 on."
             )
-        if max_gradient_norm is not None and not max_gradient_norm > 0:
-            raise ValueError(
-                f"model.max_gradient_norm={max_gradient_norm}: type a positive number, or null for "
-                "none."
-            )
-        self.automatic_optimization = False
         self.generator = generator
-        self.discriminator = discriminator
+        self.face(discriminator, objective, penalties, augmentation, max_gradient_norm)
         freeze_first(discriminator, frozen_layers)
         self.averaged = AveragedNetwork(generator, half_life)
-        self.objective = objective
-        self.penalties = {k: p for k, p in (penalties or {}).items() if p is not None}
-        self.augmentation = augmentation or Unaugmented()
         self.cycle = discriminator_steps
-        self.max_gradient_norm = max_gradient_norm
         self.optimizer_factories = (discriminator_optimizer, generator_optimizer)
         self.latent_dim = cast(Generator, generator).latent_dim
 
@@ -96,14 +177,6 @@ class GAN(System):
             make_generators(self.generator.parameters()),
         ]
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        super().on_train_batch_start(batch, batch_idx)
-        self.augmentation.advance(self.images_seen)
-
-    def settings(self) -> Mapping[str, float | Schedule]:
-        weights = {f"penalty/{name}": penalty.weight for name, penalty in self.penalties.items()}
-        return {**super().settings(), **weights, "augmentation": self.augmentation.setting}
-
     def training_step(self, batch: Batch) -> None:
         is_generators_turn = self.step_number(batch) % self.cycle == 0
         latents = self.noise("latents", batch).normal(self.latent_dim).to(batch.images)
@@ -116,47 +189,13 @@ class GAN(System):
         self.averaged.update(self.generator, self.images_seen)
         self.record(terms)
 
-    def discriminator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
-        """One step of the discriminator, on real images and on fakes that carry no gradient."""
-        optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
-        real, fakes = (
-            Judged(
-                partial(self.opinion, batch=batch, purpose=f"{kind} for the discriminator"),
-                images.detach().requires_grad_(bool(self.penalties)),
-            )
-            for kind, images in (("real", batch.images), ("fake", fake))
-        )
-        loss = self.objective.discriminator(real.logits, fakes.logits).mean()
-        reading = self.objective.reading
-        terms = {
-            "loss/discriminator": loss,
-            f"{reading.name}/real": reading.of(real.logits),
-            f"{reading.name}/fake_before": reading.of(fakes.logits),
-        }
-        for name, penalty in self.penalties.items():
-            term = penalty(real, fakes, self.noise(f"penalty {name}", batch)).mean()
-            terms[f"penalty/{name}"] = term
-            loss = loss + at(penalty.weight, self.images_seen) * term
-        self.descend(optimizer, loss)
-        judged = cast(Tensor, self.all_gather(real.logits.detach())).flatten()
-        self.augmentation.observe(judged, len(judged))
-        return terms
-
     def generator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
         """One step of the generator, on the same fakes through the updated discriminator."""
         _, optimizer = cast(list[LightningOptimizer], self.optimizers())
-        real = partial(self.opinion, batch.images, batch, "real for the generator")
         with frozen(self.discriminator):
-            fake_logits = self.opinion(fake, batch, "fake for the generator")
-            loss = self.objective.generator(real, fake_logits).mean()
+            loss, terms = self.persuasion(batch, fake)
             self.descend(optimizer, loss)
-        reading = self.objective.reading
-        return {"loss/generator": loss, f"{reading.name}/fake_after": reading.of(fake_logits)}
-
-    def opinion(self, images: Images, batch: Batch, purpose: str) -> Logits:
-        """What the discriminator says of images in the place of a batch's, once augmented."""
-        seen = self.augmentation(images, self.noise(f"augmentation of {purpose}", batch))
-        return self.discriminator(seen, batch.labels)
+        return terms
 
 
 @contextmanager
