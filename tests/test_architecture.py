@@ -113,6 +113,8 @@ def global_randomness(source: str) -> list[str]:
     """The calls that draw from, and the imports that offer, a generator that everybody shares."""
     found = [name for name in imports("", source) if name.split(".")[0] == "random"]
     for name, call in calls(source):
+        if name.startswith("nn.init."):  # initial weights, whose seed `initialisation` sets
+            continue
         draws = not {name, name.rpartition(".")[2]}.isdisjoint(DRAWS.split())
         if draws and "generator" not in [keyword.arg for keyword in call.keywords]:
             found.append(name)
