@@ -92,6 +92,15 @@ SYSTEMS = {
         "half_life": 100,
     },
 }
+for name, prior in {"mixture": {"components": 4}, "flow_matching": {"width": 16}}.items():
+    kind = "".join(map(str.title, name.split("_")))
+    SYSTEMS[name] = SYSTEMS["vae"] | {  # a scale and a second stage that learn from all devices
+        "objective": {
+            "_target_": "darkroom.objectives.ELBO",
+            "likelihood": {"_target_": "darkroom.objectives.OptimalGaussian"},
+        },
+        "prior": {"_target_": f"darkroom.priors.{kind}", "latent_dim": 8, **prior},
+    }
 
 
 def tiny_system(model: str) -> System:

@@ -19,6 +19,7 @@ NEEDED = {
     "data=hf": ["data.name=owner/sprites"],
     "data=streaming": ["data.root=chunks"],
     "draw=attribute": ["draw.plus=cats"],
+    "model=vae_gan": ["init_from=outputs/any"],
     "experiment=folder64": ["data.root=photos"],
     "experiment=folder128": ["data.root=photos"],
 }

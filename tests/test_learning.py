@@ -32,7 +32,7 @@ def trained(tmp_path: Path, *overrides: str, objective=None, prepared=None):
     with randomness.initialisation(0):
         system = config.build(composed.model)
     if objective is not None:
-        system.objective = objective
+        system.game = objective
     if prepared is not None:
         prepared(system)
     (tmp_path / "config.yaml").write_text("")

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,12 @@ TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(?:bash|console|sh)\n(.*?)```", TEXT, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 COMMANDS = list(dict.fromkeys(line for line in LINES if line.startswith("python ")))
-RUNS = {"gan": "model=gan", "vae": "model=vae", "told": "data.num_classes=auto"}
+RUNS = {
+    "gan": "model=gan",
+    "vae": "model=vae",
+    "sigma_vae": "model=sigma_vae",
+    "told": "data.num_classes=auto",
+}
 
 
 def test_readme_shows_commands():
@@ -53,6 +59,7 @@ def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
         "outputs/2026-11-23/12-00-00-000000-sweep": images.parent,  # all runs lie in it
         "outputs/...": runs["told" if asks_for_classes else "gan"],
         "~/few": images,
+        "~/scans": images.with_name("scans"),
         "outputs/a": runs["gan"],
         "outputs/b": runs["vae"],
     }.items():
@@ -61,7 +68,7 @@ def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
     for model, run in runs.items():
         arguments = [re.sub(rf"outputs/\S+-{model}-digits", str(run), a) for a in arguments]
     script, arguments[0] = arguments[0], str(ROOT / arguments[0])
-    if script == "sample.py":
+    if script in ("sample.py", "score.py"):
         return arguments
     if script in ("evaluate.py", "compare.py"):
         return [*arguments, "features=thumbnail", "samples=64", "bounded=16"]
@@ -71,7 +78,8 @@ def runs_in(command: str, runs: dict[str, Path], images: Path) -> list[str]:
         return [*arguments, "trainer.max_images=128"]
     limit = ["data.limit=null"] if "data=streaming" in arguments else []
     alike = ["data.resolution=16", "model.generator.latent_dim=16"]  # as of the digits
-    same = alike if any(a.startswith("init_from=") for a in arguments) else []
+    is_tuned = any(a.startswith("init_from=") for a in arguments)
+    same = alike if is_tuned and "model=vae_gan" not in arguments else []
     return [*arguments, "experiment=smoke", "trainer.max_images=64", *limit, *same]
 
 
@@ -83,6 +91,10 @@ def test_commands_run(tmp_path):
     for number in range(100):
         noise = draw.integers(0, 256, (24, 20, 3), np.uint8)
         Image.fromarray(noise).save(images / f"{number}.png")
+    for part, kind, number in product(("train", "val", "test"), ("normal", "ill"), range(20)):
+        place = images.with_name("scans") / part / kind / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (16, 16), np.uint8)).save(place)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     runs = {name: tmp_path / name for name in RUNS}
     first = [f"python train.py {RUNS[name]} hydra.run.dir={run}" for name, run in runs.items()]

@@ -25,7 +25,9 @@ def ranks(model: str, devices: int, folder: Path) -> list[dict]:
     return [torch.load(folder / f"rank{k}.pt", weights_only=True) for k in range(devices)]
 
 
-@pytest.fixture(scope="module", params=["gan", "modern", "adaptive", "vae"])
+@pytest.fixture(
+    scope="module", params=["gan", "modern", "adaptive", "vae", "mixture", "flow_matching"]
+)
 def one_and_two(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     (one,) = ranks(request.param, 1, folder / "one")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from darkroom.callbacks.measurement import Measurement, on_device, undisturbed
 from darkroom.sampling import Reconstructs, labels_of, latents_of
-from darkroom.systems import GAN, System
+from darkroom.systems import Duel, System
 from darkroom.trainer import Trainer
 
 ACTIVATIONS = (
@@ -55,7 +55,7 @@ class DeadUnits(Measurement):
             system(latents_of(seeds, system.latent_dim), labels_of(seeds, system))
             if isinstance(system, Reconstructs):
                 system.reconstruct(shown.images)
-            if isinstance(system, GAN):
+            if isinstance(system, Duel):
                 undisturbed(system.discriminator, shown.images, shown.labels)
         if not alive:
             return {}

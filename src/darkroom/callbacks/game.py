@@ -7,7 +7,7 @@ import torch
 from darkroom.callbacks.measurement import Measurement, on_device, undisturbed
 from darkroom.images import Batch, Logits
 from darkroom.sampling import latents_of
-from darkroom.systems import GAN, System
+from darkroom.systems import GAN, Duel, System
 from darkroom.trainer import Trainer
 
 STANDARD_ERRORS = 2  # by which training images have to look more real than fakes do
@@ -45,7 +45,7 @@ class Game(Measurement):
         super().__init__(every, n)
 
     def measure(self, trainer: Trainer, system: System) -> Mapping[str, float]:
-        if not isinstance(system, GAN):
+        if not isinstance(system, Duel):
             return {}
         data = trainer.datamodule
         known, unknown = data.training.specimens(self.n), data.held_out.specimens(self.n)
@@ -63,18 +63,22 @@ class Game(Measurement):
         return measured
 
 
-def _judged(system: GAN, batch: Batch, size: int) -> Iterator[Logits]:
+def _judged(system: Duel, batch: Batch, size: int) -> Iterator[Logits]:
     for part in _whole(batch, size):
         shown = on_device(part, system)
         yield undisturbed(system.discriminator, shown.images, shown.labels).cpu().double()
 
 
-def _faked(system: GAN, like: Batch, size: int) -> Iterator[Logits]:
+def _faked(system: Duel, like: Batch, size: int) -> Iterator[Logits]:
     """Fakes of as many seeds, judged."""
     latents = latents_of(range(len(like.labels)), system.latent_dim)
     for part, z in zip(_whole(like, size), latents.split(size), strict=False):
         labels = part.labels.to(system.device)
-        fake = undisturbed(system.generator, z.to(system.device, system.dtype), labels)
+        z = z.to(system.device, system.dtype)
+        if isinstance(system, GAN):
+            fake = undisturbed(system.generator, z, labels)
+        else:  # no single network makes images; the averaged ones have no batch norm in training
+            fake = system(z, labels)
         yield undisturbed(system.discriminator, fake, labels).cpu().double()
 
 

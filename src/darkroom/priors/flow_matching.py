@@ -33,8 +33,7 @@ class FlowMatching(nn.Module):
     The moments are running ones, of the training batches. A bound with beta = 1 leaves latents of
     about unit variance; with a far smaller beta they may be tens wide or off the centre, and noise
     and latents on such unequal scales would leave the network to do sums. On several devices each
-    step begins with the moments of the first one, which DDP hands on, so they do not drift apart:
-    they are those of the images that this device sees.
+    has to be shown the latents of all.
 
     Args:
         latent_dim: Length of the latents.

@@ -46,8 +46,7 @@ class Mixture(nn.Module):
     number and is linear along the others. A class has weights of its own, while means and
     covariances are shared.
 
-    On several devices each step begins with the sums of the first one, which DDP hands on: the
-    mixture is that of the images that this device sees.
+    On several devices each has to be shown the latents of all.
 
     Args:
         latent_dim: Length of the latents.

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn, optim
 
-from darkroom.images import Batch, Images, Labels, Latents
+from darkroom.images import Batch, Images, Labels, Latents, PerImage
 from darkroom.networks import Inference, LatentModel
 from darkroom.objectives import Bound, Objective, bits_per_dim
 from darkroom.priors import Prior, Standard
@@ -141,9 +141,7 @@ class VAE(System):
         )
         bound = self.bound_of(images, inference)
         loss = self.objective.loss(bound, self.images_seen)
-        prior_loss = cast(Prior, self.prior).loss(
-            inference.latents.detach(), self.noise("prior", batch).repeated(samples), labels
-        )
+        prior_loss = self.prior_loss(inference.latents.detach(), labels)
         self.count(batch)
         self.likelihood.observe(
             inference.parameters.detach(), images, self.images_seen, self.mean_over_devices
@@ -158,6 +156,17 @@ class VAE(System):
             }
         )
         return loss.mean() + prior_loss.mean()
+
+    def prior_loss(self, latents: Latents, labels: Labels) -> PerImage:
+        """The loss of the prior, which learns from the latents of all devices on each of them.
+
+        So what it counts is the same everywhere, and what one device would have counted.
+        """
+        everyones = self.everywhere(latents)
+        first = self.images_seen * self.objective.samples
+        numbers = torch.arange(first, first + len(everyones), device=self.device)
+        noise = Noise(key(self.seed, "prior"), numbers)
+        return cast(Prior, self.prior).loss(everyones, noise, self.everywhere(labels))
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
         """The optimizer's step, and then the averages': once for each accumulated batch."""
@@ -208,6 +217,10 @@ class VAE(System):
     def mean_over_devices(self, value: Tensor) -> Tensor:
         """The mean of what each device has."""
         return cast(Tensor, self.all_gather(value)).mean()
+
+    def everywhere(self, rows: Tensor) -> Tensor:
+        """The rows of all devices, in the order that one device would have had them."""
+        return cast(Tensor, self.all_gather(rows)).reshape(-1, *rows.shape[1:])
 
 
 def check_fit(network: LatentModel, objective: Objective, prior: Prior, frozen: bool) -> None:
