@@ -1,6 +1,7 @@
 """Observers: they look, log and save. They never change a weight."""
 
 from darkroom.callbacks.checkpoints import Checkpoints
+from darkroom.callbacks.codes import Codes
 from darkroom.callbacks.dead_units import DeadUnits
 from darkroom.callbacks.diagnosis import Diagnosis
 from darkroom.callbacks.every import EveryImages
@@ -18,6 +19,7 @@ from darkroom.callbacks.throughput import Throughput
 
 __all__ = [
     "Checkpoints",
+    "Codes",
     "DeadUnits",
     "Diagnosis",
     "EveryImages",
