@@ -178,7 +178,6 @@ LOGGED = {
         "validation/rate",
         "validation/distortion",
         "validation/negative_elbo",
-        "validation/bits_per_dim",
         "vitals/active_units",
         "vitals/overfitting",
         "vitals/gradient_norm/network",

@@ -95,8 +95,8 @@ def test_the_arguments_of_parent_classes_count(target: str, names: set[str]) -> 
 def test_a_dataclass_takes_its_fields() -> None:
     taken = signature_of("darkroom.networks.Inference").parameters
     required = {name for name, parameter in taken.items() if parameter.required}
-    assert set(taken) == {"parameters", "rates", "log_ratios", "auxiliary"}
-    assert required == {"parameters", "rates", "log_ratios"}
+    assert set(taken) == {"parameters", "latents", "rates", "log_ratios", "auxiliary"}
+    assert required == {"parameters", "latents", "rates", "log_ratios"}
 
 
 @pytest.mark.parametrize(

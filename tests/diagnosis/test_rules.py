@@ -209,10 +209,7 @@ ILLNESSES = {
         posterior_collapse,
         LATENTS,
         {"rate": 0.1, "validation/rate": 0.1, "vitals/active_units": 0.0},
-        (
-            "model/likelihood=optimal_gaussian",
-            "model.objective.likelihood.sigma=1.0",
-        ),
+        ("model/likelihood=gaussian", "model.objective.likelihood.sigma=1.0"),
         (
             "model.objective.beta=0.5",
             "model.objective.likelihood.sigma=0.5",

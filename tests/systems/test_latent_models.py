@@ -22,7 +22,7 @@ from darkroom.objectives import (
     OptimalGaussian,
     bits_per_dim,
 )
-from darkroom.priors import Standard
+from darkroom.priors import FlowMatching
 from darkroom.randomness import Noise
 from darkroom.systems import VAE
 from tests.conftest import BATCH_SIZE, SYSTEMS, tiny_system
@@ -139,7 +139,7 @@ def test_accumulated_batches_count_every_image(model, run):
 
 def test_several_samples_are_of_one_image_each_with_noise_of_its_own(run):
     drawn, trained = [], []
-    original, loss = ConvVAE.infer, Standard.loss
+    original, loss = ConvVAE.infer, FlowMatching.loss
 
     def spied(self, images, noise, labels=None):
         inference = original(self, images, noise, labels)
@@ -153,8 +153,9 @@ def test_several_samples_are_of_one_image_each_with_noise_of_its_own(run):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConvVAE, "infer", spied)
-        patch.setattr(Standard, "loss", prior)
-        system = run("importance", images=BATCH_SIZE).system
+        patch.setattr(FlowMatching, "loss", prior)
+        patch.setitem(SYSTEMS, "both", VARIANTS["importance"] | {"prior": PRIOR})
+        system = run("both", images=BATCH_SIZE).system
     assert system.images_seen == BATCH_SIZE  # not three times as many
     (images, latents, labels), (given, told, numbers) = drawn[0], trained[0]
     of_image = images.reshape(BATCH_SIZE, 3, *images.shape[1:])

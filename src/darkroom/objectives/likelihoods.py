@@ -37,6 +37,9 @@ class Likelihood(nn.Module):
     level_width: float | None = None
     note: str
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def log_prob(self, parameters: Tensor, images: Images) -> PerImage:
         """Log p(x|z) in nats per image: a sum over channels and pixels."""
         raise TypeError(f"{type(self).__name__} has to say how probable an image is.")

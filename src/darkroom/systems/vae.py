@@ -141,7 +141,7 @@ class VAE(System):
         )
         bound = self.bound_of(images, inference)
         loss = self.objective.loss(bound, self.images_seen)
-        prior_loss = self.prior_loss(inference.latents.detach(), labels)
+        prior_terms = self.prior_terms(inference.latents.detach(), labels)
         self.count(batch)
         self.likelihood.observe(
             inference.parameters.detach(), images, self.images_seen, self.mean_over_devices
@@ -149,24 +149,28 @@ class VAE(System):
         self.record(
             {
                 "loss/vae": loss,
-                "loss/prior": prior_loss,
+                **prior_terms,
                 "rate": bound.rate,
                 "distortion": bound.distortion,
                 **bound.auxiliary,
             }
         )
-        return loss.mean() + prior_loss.mean()
+        return sum((term.mean() for term in prior_terms.values()), loss.mean())
 
-    def prior_loss(self, latents: Latents, labels: Labels) -> PerImage:
+    def prior_terms(self, latents: Latents, labels: Labels) -> dict[str, PerImage]:
         """The loss of the prior, which learns from the latents of all devices on each of them.
 
-        So what it counts is the same everywhere, and what one device would have counted.
+        So what it counts is the same everywhere, and what one device would have counted. N(0, I)
+        has nothing to learn.
         """
+        if isinstance(self.prior, Standard):
+            return {}
         everyones = self.everywhere(latents)
         first = self.images_seen * self.objective.samples
         numbers = torch.arange(first, first + len(everyones), device=self.device)
         noise = Noise(key(self.seed, "prior"), numbers)
-        return cast(Prior, self.prior).loss(everyones, noise, self.everywhere(labels))
+        loss = cast(Prior, self.prior).loss(everyones, noise, self.everywhere(labels))
+        return {"loss/prior": loss}
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
         """The optimizer's step, and then the averages': once for each accumulated batch."""
