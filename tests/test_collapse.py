@@ -1,4 +1,4 @@
-"""Posterior collapse, provoked, is named by the diagnosis and mended by what it says to type first."""
+"""Posterior collapse, provoked, is named by the diagnosis and mended by its first remedy."""
 
 from pathlib import Path
 
