@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from darkroom.images import Images
+from darkroom.networks.activation import activation
 from darkroom.networks.conditioning import Codes
 from darkroom.networks.gaussian_vae import GaussianVAE
 from darkroom.networks.pyramid import Pyramid
@@ -52,7 +53,7 @@ class _Encoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for wide in pyramid.widths:
-            layers += [nn.Conv2d(channels, wide, 4, stride=2, padding=1), *_activation(wide)]
+            layers += [nn.Conv2d(channels, wide, 4, stride=2, padding=1), *activation(wide)]
             channels = wide
         layers += [nn.Flatten(), nn.Linear(channels * math.prod(pyramid.remaining), outputs)]
         self.layers = nn.Sequential(*layers)
@@ -69,12 +70,12 @@ class _Decoder(nn.Module):
         layers: list[nn.Module] = [
             nn.Linear(code_length, first * math.prod(pyramid.smallest)),
             nn.Unflatten(1, (first, *pyramid.smallest)),
-            *_activation(first),
+            *activation(first),
         ]
         for narrow in reversed(widths):
             layers += [
                 nn.ConvTranspose2d(first, narrow, 4, stride=2, padding=1),
-                *_activation(narrow),
+                *activation(narrow),
             ]
             first = narrow
         layers.append(nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1))
@@ -82,8 +83,3 @@ class _Decoder(nn.Module):
 
     def forward(self, codes: Codes) -> Tensor:
         return self.layers(codes)[:, :, *self.crop]
-
-
-def _activation(width: int) -> list[nn.Module]:
-    groups = next(g for g in (8, 4, 2, 1) if width % g == 0)
-    return [nn.GroupNorm(groups, width), nn.SiLU()]

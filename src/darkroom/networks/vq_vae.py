@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from darkroom.images import Images, Labels, Latents, sides
+from darkroom.networks.activation import activation
 from darkroom.networks.conditioning import Maps, coded
 from darkroom.networks.contracts import Inference
 from darkroom.networks.pyramid import Pyramid
@@ -115,7 +116,7 @@ class _Encoder(nn.Sequential):
             layers.append(nn.Conv2d(channels, wide, 3, stride=2, padding=1))
             layers += [_Block(wide) for _ in range(blocks)]
             channels = wide
-        super().__init__(*layers, *_activation(channels), nn.Conv2d(channels, outputs, 1))
+        super().__init__(*layers, *activation(channels), nn.Conv2d(channels, outputs, 1))
 
 
 class _Decoder(nn.Module):
@@ -131,7 +132,7 @@ class _Decoder(nn.Module):
         for narrow in reversed([outputs, *widths[:-1]]):
             layers += [_Block(wide) for _ in range(blocks)]
             layers += [
-                *_activation(wide),
+                *activation(wide),
                 nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1),
             ]
             wide = narrow
@@ -149,15 +150,11 @@ class _Block(nn.Sequential):
 
     def __init__(self, width: int) -> None:
         super().__init__(
-            *_activation(width),
+            *activation(width),
             nn.Conv2d(width, width, 3, padding=1),
-            *_activation(width),
+            *activation(width),
             nn.Conv2d(width, width, 1),
         )
 
     def forward(self, maps: Maps) -> Maps:
         return maps + super().forward(maps)
-
-
-def _activation(width: int) -> list[nn.Module]:
-    return [nn.GroupNorm(math.gcd(width, 8), width), nn.SiLU()]

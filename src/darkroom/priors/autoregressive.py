@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from darkroom.images import Labels, Latents, PerImage, sides
+from darkroom.priors.conditioning import check_classes, told
 from darkroom.randomness import Noise
 
 Numbers = Float[Tensor, "batch positions"]  # the noise: one for each code
@@ -72,11 +73,7 @@ class Autoregressive(nn.Module):
                 f"model.prior.width={width}, blocks={blocks}, heads={heads}: type numbers from 1 "
                 "on, and a width that the heads can share, such as width=128 heads=4."
             )
-        if num_classes < 0:
-            raise ValueError(
-                f"model.prior.num_classes={num_classes}: type the number of classes, or 0 for "
-                "images without classes."
-            )
+        check_classes(num_classes)
         self.levels = tuple(levels)
         self.noise_dim = math.prod(-(-side // downsampling) for side in sides(resolution))
         self.latent_dim = self.noise_dim * len(self.levels)
@@ -159,13 +156,7 @@ class _LabelledStart(nn.Module):
         self.embedding = _embedding(num_classes, width)
 
     def forward(self, batch: int, labels: Labels | None) -> Token:
-        if labels is None:
-            number = self.embedding.num_embeddings
-            raise ValueError(
-                f"The prior knows {number} classes and was given no labels: give it one of 0 to "
-                f"{number - 1} for each image."
-            )
-        return self.embedding(labels)
+        return self.embedding(told(labels, self.embedding.num_embeddings))
 
 
 class _Trunk(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from darkroom.images import Labels, Latents, PerImage
+from darkroom.priors.conditioning import check_classes, told
 from darkroom.randomness import Noise
 
 Times = Float[Tensor, "batch 1"]  # 0 is noise, 1 is latents
@@ -72,11 +73,7 @@ class FlowMatching(nn.Module):
                 raise ValueError(
                     f"model.prior.{name}={value}: type a number from 1 on, such as {usual}."
                 )
-        if num_classes < 0:
-            raise ValueError(
-                f"model.prior.num_classes={num_classes}: type the number of classes, or 0 for "
-                "images without classes."
-            )
+        check_classes(num_classes)
         super().__init__()
         self.latent_dim = self.noise_dim = latent_dim
         self.steps = steps
@@ -215,10 +212,4 @@ class ClassContext(nn.Module):
         self.embedding = nn.Embedding(num_classes, width)
 
     def forward(self, h: Hidden, labels: Labels | None) -> Hidden:
-        if labels is None:
-            classes = self.embedding.num_embeddings
-            raise ValueError(
-                f"The prior draws latents of {classes} classes and was given no labels: give it "
-                f"one of 0 to {classes - 1} for each image."
-            )
-        return h + self.embedding(labels)
+        return h + self.embedding(told(labels, self.embedding.num_embeddings))

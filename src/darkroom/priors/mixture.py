@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from darkroom.images import Labels, Latents, PerImage
+from darkroom.priors.conditioning import check_classes, told
 from darkroom.randomness import Noise
 
 WithChoice = Float[Tensor, "batch noise_dim"]  # the latent's noise behind one number that chooses
@@ -73,11 +74,7 @@ class Mixture(nn.Module):
                 raise ValueError(
                     f"model.prior.{name}={value}: type a number from 1 on, such as {usual}."
                 )
-        if num_classes < 0:
-            raise ValueError(
-                f"model.prior.num_classes={num_classes}: type the number of classes, or 0 for "
-                "images without classes."
-            )
+        check_classes(num_classes)
         super().__init__()
         self.latent_dim = latent_dim
         self.noise_dim = 1 + latent_dim
@@ -186,12 +183,7 @@ class Classes(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, labels: Labels | None, images: int, device: torch.device) -> Labels:
-        if labels is None:
-            raise ValueError(
-                f"The prior draws latents of {self.num_classes} classes and was given no labels: "
-                f"give it one of 0 to {self.num_classes - 1} for each image."
-            )
-        return labels
+        return told(labels, self.num_classes)
 
 
 def _whitened(

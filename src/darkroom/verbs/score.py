@@ -26,7 +26,7 @@ from darkroom.evaluation.anomaly import (
 from darkroom.images import PerImage, Pixels, save_png, tile, visible_scale
 from darkroom.reports.scoring import Ranked, Scoring
 from darkroom.sampling import Reconstruction, Sheet
-from darkroom.systems import VAE
+from darkroom.systems import VAE, System
 from darkroom.verbs.device import device_of
 from darkroom.verbs.given import given
 
@@ -47,18 +47,8 @@ def score(composed: DictConfig) -> None:
     """
     _check(composed)
     saved = checkpoint.load(composed.run, composed.checkpoint)
-    system = saved.system
-    if not isinstance(system, VAE):
-        raise ValueError(
-            f"run={composed.run} is a {type(system).__name__}, which knows no bound of an image. "
-            "Type the run of a VAE, such as one of python train.py model=sigma_vae."
-        )
+    system = _vae(saved.system, composed)
     rankings = rankings_of(system)
-    if composed.by not in rankings:
-        raise ValueError(
-            f"by={composed.by}: a {type(system.likelihood).__name__} tells no bits of an image. "
-            f"Type by={rankings[0]}, or train with model/likelihood=optimal_gaussian."
-        )
     system.to(device_of(composed.device))
     images = _images(saved, composed.images, composed.split)
     normal = composed.normal
@@ -73,10 +63,7 @@ def score(composed: DictConfig) -> None:
     names = _names(images)
     folder = Path(composed.folder or _folder(saved, composed.images, composed.split))
     folder.mkdir(parents=True, exist_ok=True)
-    columns = {"score": scores.by(composed.by), scores.bound_name: scores.bound}
-    columns |= {name: scores.by(name) for name in rankings if name != "bound"}
-    if scores.bits_per_dim is not None:
-        columns["bits_per_dim"] = scores.bits_per_dim
+    columns = _columns(scores, composed.by, rankings)
     classes = [images.class_names[k] if images.class_names else "" for k in scores.labels.tolist()]
     _write_table(folder / "scores.csv", order, names, classes, columns)
     _write_latents(folder / "latents.npz", scores, order, names, images.class_names)
@@ -105,6 +92,35 @@ def score(composed: DictConfig) -> None:
     print(f"\n{scoring.text()}\n")
     print(f"table    {folder / 'scores.csv'}\nlatents  {folder / 'latents.npz'}")
     print(f"report   {folder / 'report.html'}")
+
+
+def _vae(system: System, composed: DictConfig) -> VAE:
+    """The run's system, if it can score images as it was asked to.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    if not isinstance(system, VAE):
+        raise ValueError(
+            f"run={composed.run} is a {type(system).__name__}, which knows no bound of an image. "
+            "Type the run of a VAE, such as one of python train.py model=sigma_vae."
+        )
+    rankings = rankings_of(system)
+    if composed.by not in rankings:
+        raise ValueError(
+            f"by={composed.by}: a {type(system.likelihood).__name__} tells no bits of an image. "
+            f"Type by={rankings[0]}, or train with model/likelihood=optimal_gaussian."
+        )
+    return system
+
+
+def _columns(scores: Scores, by: str, rankings: Sequence[str]) -> dict[str, PerImage]:
+    """The numbers of the table, by their titles."""
+    columns = {"score": scores.by(by), scores.bound_name: scores.bound}
+    columns |= {name: scores.by(name) for name in rankings if name != "bound"}
+    if scores.bits_per_dim is not None:
+        columns["bits_per_dim"] = scores.bits_per_dim
+    return columns
 
 
 def _check(composed: DictConfig) -> None:
