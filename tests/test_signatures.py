@@ -47,7 +47,7 @@ def classes_of_darkroom() -> list[str]:
     """Every class of ours that a config may name."""
     return [
         f"{name}.{cls.__name__}"
-        for name in ALLOWED
+        for name in sorted({module for modules in ALLOWED.values() for module in modules})
         if name.startswith("darkroom.")
         for _, cls in inspect.getmembers(importlib.import_module(name), inspect.isclass)
         if cls.__module__.startswith(name) and not getattr(cls, "_is_protocol", False)

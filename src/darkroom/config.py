@@ -5,11 +5,14 @@ in full before anything is built or even imported, and it can name only what the
 """
 
 import ast
+import math
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import InstantiationException
@@ -20,29 +23,48 @@ from yaml import YAMLError
 
 from darkroom.signatures import Signature, accepts, signature_of
 
-ALLOWED = (
-    "darkroom.augmentation",
-    "darkroom.callbacks",
-    "darkroom.data",
-    "darkroom.destinations",
-    "darkroom.loggers",
-    "darkroom.metrics",
-    "darkroom.networks",
-    "darkroom.objectives",
-    "darkroom.priors",
-    "darkroom.sampling",
-    "darkroom.schedules",
-    "darkroom.systems",
-    "darkroom.trainer",
-    "lightning.pytorch.callbacks",
-    "lightning.pytorch.loggers",
-    "lightning.pytorch.profilers",
-    "torch.nn",
-    "torch.optim",
-)
-"""Modules, with all below them, whose classes a config may name. Functions never are."""
+ALLOWED = {
+    "data": ("darkroom.data", "darkroom.augmentation"),
+    "model": (
+        "darkroom.augmentation",
+        "darkroom.networks",
+        "darkroom.objectives",
+        "darkroom.priors",
+        "darkroom.schedules",
+        "darkroom.systems",
+        "torch.nn",
+        "torch.optim",
+    ),
+    "trainer": ("darkroom.trainer", "lightning.pytorch.profilers"),
+    "logger": ("darkroom.loggers", "lightning.pytorch.loggers"),
+    "callbacks": (
+        "darkroom.callbacks",
+        "darkroom.metrics",
+        "darkroom.sampling",
+        "darkroom.schedules",
+        "lightning.pytorch.callbacks",
+    ),
+    "features": ("darkroom.metrics",),
+    "draw": ("darkroom.sampling",),
+    "to": ("darkroom.destinations",),
+}
+"""Modules whose classes each part of a config may be made of. Functions never are.
+
+Of darkroom, all below a module counts; of others, what the module itself offers: deeper down,
+Lightning has classes that delete files when they are built. A model that came in a checkpoint is
+made of nothing that reads or writes.
+"""
 
 RESERVED = {"_target_", "_partial_"}
+
+REFERENCE = re.compile(r"\$\{(\w[\w.\[\]-]*)\}")
+"""What a value may refer to: another option by its whole name. A function could read secrets."""
+
+LARGEST = 1 << 20
+"""Characters of a config with all that it refers to; those of real runs have some thousand."""
+
+DEEPEST = 32
+"""How deep a config's lists and mappings lie within one another, at most."""
 
 AUTOMATIC = {"data.resolution": 64, "data.channels": 3, "data.num_classes": 2}
 """What the data settle if it is `auto`, each with a number that could come out."""
@@ -249,14 +271,33 @@ def parse(text: str) -> DictConfig:
     """A train config out of its YAML text, against the schema.
 
     Raises:
-        ValueError: If it is no YAML or does not fit the schema.
+        ValueError: If it is no YAML, does not fit the schema or would fill the memory.
     """
     try:
+        _refuse_bomb(text)
         merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.create(text))
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise ValueError(f"The config cannot be read: {error}") from error
     assert isinstance(merged, DictConfig), "the schema is a mapping"
     return merged
+
+
+def _refuse_bomb(text: str) -> None:
+    """Nine lines of YAML can stand for gigabytes, or for a depth that ends the interpreter.
+
+    Raises:
+        ValueError: If these do.
+    """
+    if not isinstance(text, str) or len(text) > LARGEST:
+        raise ValueError(f"it is no text of at most {LARGEST:,} characters")
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"it repeats itself by *{event.anchor}, which no config here does")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"its lists and mappings lie more than {DEEPEST} deep")
 
 
 def check(config: DictConfig) -> None:
@@ -272,6 +313,9 @@ def check(config: DictConfig) -> None:
 
 def problems(config: DictConfig) -> list[str]:
     """Everything that is wrong with a composed config, without importing what it names."""
+    strange = _problems_of_references(config)
+    if strange:  # nothing is put in for them
+        return strange
     try:
         typed = OmegaConf.to_container(config, resolve=True)
         tree = OmegaConf.to_container(_settled(config), resolve=True)
@@ -295,6 +339,68 @@ def problems(config: DictConfig) -> list[str]:
         elif kind is Any and value != MISSING and not (value is None and name in optional):
             found += _problems_of_object(name, value)
     return found
+
+
+def _problems_of_references(config: DictConfig) -> list[str]:
+    """What `${...}` may not be: a function, the name of a class, a circle, or a bomb."""
+    tree = OmegaConf.to_container(config)
+    found = []
+    for path, value in _texts(tree):
+        if "${" in REFERENCE.sub("", value):
+            found.append(
+                f"{path}={value}: only other options can be referred to, as in ${{seed}}, and no "
+                "functions. Type the value itself."
+            )
+        elif "${" in value and path.endswith("_target_"):  # it could change after the check
+            found.append(f"{path}={value}: a class has to be named, not referred to.")
+    if not found and _length(tree, tree, {}) > LARGEST:
+        found.append("What the config's ${...} refer to leads back to itself, or fills the memory.")
+    return found
+
+
+def _texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """All texts, each with where it stands."""
+    if isinstance(node, str):
+        yield path, node
+    elif isinstance(node, dict):
+        for key, below in node.items():
+            yield from _texts(below, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for place, below in enumerate(node):
+            yield from _texts(below, f"{path}[{place}]")
+
+
+def _length(tree: Any, node: Any, known: dict[str, float]) -> float:
+    """How long a node is with all that it refers to.
+
+    Args:
+        tree: The whole config.
+        node: A part of it.
+        known: The lengths of what was referred to before.
+    """
+    if isinstance(node, dict):
+        return sum(1 + _length(tree, below, known) for below in node.values())
+    if isinstance(node, list):
+        return sum(1 + _length(tree, below, known) for below in node)
+    if not isinstance(node, str):
+        return 1
+    length: float = len(node)
+    for name in REFERENCE.findall(node):
+        if name not in known:
+            known[name] = math.inf  # for what leads back to it
+            known[name] = _length(tree, _at(tree, name), known)
+        length += known[name]
+    return length
+
+
+def _at(tree: Any, name: str) -> Any:
+    """The part of a config by its dotted name; None if there is none."""
+    for key in re.findall(r"[\w-]+", name):
+        if isinstance(tree, list):
+            tree = tree[int(key)] if key.isdecimal() and int(key) < len(tree) else None
+        else:
+            tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
 
 
 def _settled(config: DictConfig) -> DictConfig:
@@ -325,7 +431,9 @@ def build(node: DictConfig, **given: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError):
             raise error.__cause__ from None
-        raise
+        # a type that no annotation tells, or sizes that the memory has no room for
+        said = f"{error.__cause__ or error}".splitlines()[0]
+        raise ValueError(f"{node._target_} cannot be built: {said}") from error
 
 
 def _problems_of_object(path: str, node: Any) -> list[str]:
@@ -336,10 +444,11 @@ def _problems_of_object(path: str, node: Any) -> list[str]:
         signature = signature_of(str(target))
     except (LookupError, SyntaxError):
         return [f"{path}._target_={target} is no known class. Is it spelt right?"]
-    if not all(map(_is_allowed, (str(target), signature.home))):
+    part = path.partition(".")[0]
+    if not _is_allowed(str(target), signature.home, ALLOWED[part]):
         return [
-            f"{path}._target_={target} is not allowed: a config may build only classes of "
-            f"{', '.join(ALLOWED)}."
+            f"{path}._target_={target} is not allowed: {part} may be made only of classes of "
+            f"{', '.join(ALLOWED[part])}."
         ]
     found = _problems_of_arguments(path, node, signature)
     for key, value in node.items():
@@ -347,8 +456,12 @@ def _problems_of_object(path: str, node: Any) -> list[str]:
     return found
 
 
-def _is_allowed(name: str) -> bool:
-    return any(f"{name}.".startswith(f"{module}.") for module in ALLOWED)
+def _is_allowed(target: str, home: str, modules: Sequence[str]) -> bool:
+    """Whether a class that is named so, and defined there, is one of these modules'."""
+    offered = target.startswith("darkroom.") or target.rpartition(".")[0] in modules
+    return offered and all(
+        any(f"{name}.".startswith(f"{module}.") for module in modules) for name in (target, home)
+    )
 
 
 def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature) -> list[str]:
@@ -358,7 +471,7 @@ def _problems_of_arguments(path: str, node: dict[str, Any], signature: Signature
         if key in RESERVED:
             continue
         if key not in taken:
-            if not signature.is_open:
+            if not signature.is_open or key.startswith("_"):  # Hydra's `_args_` and the like
                 found.append(_unknown(f"{path}.", key, list(taken)))
         elif value != MISSING and not _fits(value, taken[key].annotation):
             expected = taken[key].annotation
