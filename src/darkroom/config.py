@@ -267,8 +267,11 @@ for verb, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
 
 
-def parse(text: str) -> DictConfig:
+def parse(text: Any) -> DictConfig:
     """A train config out of its YAML text, against the schema.
+
+    Args:
+        text: Whatever a checkpoint holds in the place of a config.
 
     Raises:
         ValueError: If it is no YAML, does not fit the schema or would fill the memory.
@@ -282,7 +285,7 @@ def parse(text: str) -> DictConfig:
     return merged
 
 
-def _refuse_bomb(text: str) -> None:
+def _refuse_bomb(text: Any) -> None:
     """Nine lines of YAML can stand for gigabytes, or for a depth that ends the interpreter.
 
     Raises:

@@ -3,7 +3,6 @@
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -52,8 +51,12 @@ def tensors(content: bytes, path: Path, option: str) -> dict[str, Tensor]:
     """
     try:
         loaded = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # torch raises many kinds for a file that is none of its own
         raise ValueError(f"{option}={path} does not hold plain weights.") from error
+    if not isinstance(loaded, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
+    ):
+        raise ValueError(f"{option}={path} does not hold plain weights.")
     return dict(loaded)
 
 
