@@ -15,7 +15,9 @@ MAY_IMPORT = {
     "__init__": "",
     "images": "",
     "randomness": "",
-    "provenance": "",
+    "files": "",
+    "provenance": "files",
+    "runs": "omegaconf",
     "signatures": "",
     "schedules": "",
     "augmentation": "images randomness schedules augmentation",
@@ -25,8 +27,8 @@ MAY_IMPORT = {
     "metrics": "images randomness metrics",
     "curves": "",
     "diagnosis": "curves diagnosis",
-    "evaluation": "images randomness curves data diagnosis metrics objectives sampling systems "
-    "evaluation",
+    "evaluation": "files images randomness curves data diagnosis metrics objectives sampling "
+    "systems evaluation",
     "evaluation.run": "data diagnosis curves sampling systems checkpoint config probe evaluation "
     "omegaconf",
     "comparison": "evaluation comparison",
@@ -37,12 +39,13 @@ MAY_IMPORT = {
     "data.own": "images intake data lightning",
     "systems": "images randomness schedules augmentation networks objectives priors systems "
     "lightning",
-    "loggers": "lightning",
+    "loggers": "files lightning",
     "trainer": "images data systems checkpoint lightning",
     "callbacks": "images randomness schedules curves data diagnosis metrics sampling systems "
     "trainer callbacks lightning",
     "transfer": "",
-    "checkpoint": "config systems transfer lightning omegaconf",
+    "checkpoint": "config files systems lightning omegaconf",
+    "beginning": "checkpoint config systems transfer omegaconf",
     "inspection": "images randomness data intake metrics",
     "advice": "inspection",
     "findings": "intake inspection",
@@ -50,11 +53,12 @@ MAY_IMPORT = {
     "probe": "config data images randomness systems trainer lightning omegaconf",
     "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
     "comparison metrics reports",
-    "verbs": "images randomness provenance data inspection advice findings probe reports sampling "
-    "comparison curves diagnosis evaluation metrics systems trainer checkpoint config verbs "
-    "lightning omegaconf",
+    "verbs": "images randomness files runs provenance data inspection advice findings probe "
+    "reports sampling comparison curves diagnosis evaluation metrics systems trainer checkpoint "
+    "beginning callbacks config verbs lightning omegaconf",
     "config": "signatures hydra omegaconf",
-    "cli": "config verbs hydra omegaconf",
+    "sweeps": "config curves files runs sweeps",
+    "cli": "config runs sweeps verbs hydra omegaconf",
 }
 FRAMEWORKS = {"lightning", "hydra", "omegaconf"}
 WITHOUT_TORCH = {"intake"}  # processes begin with these, and torch alone takes seconds

@@ -1,28 +1,30 @@
-"""A run, saved and loaded: weights, averaged weights, and the config that rebuilds them."""
+"""A run's checkpoints: written whole, verified when read, and rebuilt as a system."""
 
 import hashlib
-import json
 import os
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig
 
-from darkroom import config
-from darkroom.systems import GAN, VAE, VAEGAN, Duel, System
-from darkroom.transfer import Transfer, transfer
+from darkroom import config, files
+from darkroom.systems import System
 
-LEAST_SHARE = 0.1  # of a network's parameters; with less of another run it begins at nothing
-SETTLED_BY_DATA = {"resolution", "channels", "num_classes"}
-PATHS = {"likelihood": "objective.likelihood"}  # of parts that a config has elsewhere
+LAST, PREVIOUS = "last", "previous"
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes to the disk and renames: a name always holds a whole file.
+class DamagedError(ValueError):
+    """A file that cannot be read as a checkpoint."""
+
+
+class CheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, and keeps the last one's predecessor.
 
     Lightning's own way goes through $TMPDIR, and leaves torn files if that is another file system.
     """
@@ -31,13 +33,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        with partial.open("wb") as file:
+        former = path.with_stem(PREVIOUS) if path.stem == LAST else None
+        with files.whole(path, former) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class SavedRun:
     path: Path
 
 
-def find(run: str | Path, name: str = "last") -> Path:
+def find(run: str | Path, name: str = LAST) -> Path:
     """The path of a run's checkpoint.
 
     Raises:
@@ -67,6 +65,9 @@ def find(run: str | Path, name: str = "last") -> Path:
     if not folder.is_dir():
         raise ValueError(f"run={run}: there is no such folder. `ls outputs/*` lists the runs.")
     path = folder / "checkpoints" / f"{name}.ckpt"
+    former = path.with_stem(PREVIOUS)
+    if name == LAST and former.exists() and not path.exists():  # killed between two renames
+        return former
     if not path.exists():
         there = sorted(found.stem for found in path.parent.glob("*.ckpt"))
         remedy = f"Type checkpoint={there[0]}." if there else "The run saved none: train it longer."
@@ -74,8 +75,29 @@ def find(run: str | Path, name: str = "last") -> Path:
     return path
 
 
+def recall(run: str | Path, name: str = LAST) -> tuple[Path, dict[str, Any]]:
+    """A run's checkpoint and its content; in the place of a last one that is damaged, the previous.
+
+    Raises:
+        ValueError: If there is none, or none that is whole.
+    """
+    path = find(run, name)
+    try:
+        return path, read(path)
+    except DamagedError as damage:
+        former = path.with_stem(PREVIOUS)
+        if path.stem != LAST or not former.exists():
+            raise
+        content = read(former)
+        _say(f"{damage} The one before it is used: {former}, {content['images_seen']:,} images.")
+        return former, content
+
+
 def read(path: Path) -> dict[str, Any]:
     """A checkpoint's content, read as weights and plain values only: no code in it can run.
+
+    A checkpoint is an archive that holds a checksum (CRC-32) of each of its parts; all are
+    verified, because torch itself loads flipped bits without a word.
 
     Raises:
         ValueError: If it is damaged or not darkroom's, or if torch's protection is switched off.
@@ -86,41 +108,43 @@ def read(path: Path) -> dict[str, Any]:
             "Unset it."
         )
     try:
+        _verify(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(content, dict) or "config" not in content:
-        raise ValueError(f"{path} holds no config, so darkroom did not write it.")
+        raise DamagedError(f"{path} cannot be read as a checkpoint: {error}.") from error
+    if not isinstance(content, dict) or not {"config", "images_seen"} <= content.keys():
+        raise ValueError(f"{path} holds no config and no clock, so darkroom did not write it.")
     return content
 
 
-def load(run: str | Path, name: str = "last") -> SavedRun:
+def _verify(path: Path) -> None:
+    with ZipFile(path) as archive:
+        if any(part.compress_type != ZIP_STORED for part in archive.infolist()):
+            raise BadZipFile("it is compressed, which torch never does")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise BadZipFile(f"the checksum of {damaged} is wrong")
+
+
+def load(run: str | Path, name: str = LAST) -> SavedRun:
     """Rebuilds the system of a run from the config within its checkpoint.
 
     Raises:
         ValueError: If there is no such checkpoint, or it does not fit the config within it.
     """
-    return _rebuilt(find(run, name))
+    return rebuilt(*recall(run, name))
 
 
-def load_origin(named: str | Path) -> SavedRun:
-    """Rebuilds what `init_from` names: the last checkpoint of a run, or one by its path.
+def rebuilt(path: Path, content: dict[str, Any]) -> SavedRun:
+    """Rebuilds the system of a checkpoint from the config within it.
+
+    Args:
+        path: The checkpoint.
+        content: What it holds.
 
     Raises:
-        ValueError: If there is none, or it does not fit the config within it.
+        ValueError: If the config is refused, or the weights do not fit it.
     """
-    path = Path(named).expanduser()
-    path = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
-    if not path.is_file():
-        raise ValueError(
-            f"init_from={named}: there is no {path}. Type the folder of a run (`ls outputs/*` "
-            "lists them), or one of its checkpoints/*.ckpt."
-        )
-    return _rebuilt(path)
-
-
-def _rebuilt(path: Path) -> SavedRun:
-    content = read(path)
     composed = config.parse(content["config"])
     config.check(composed)
     system: System = config.build(composed.model)
@@ -141,122 +165,12 @@ def restore(system: System, content: dict[str, Any], path: Path) -> None:
     system.on_load_checkpoint(content)
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """What a new run took over from another one, as its manifest records it.
-
-    Attributes:
-        checkpoint: Where its weights come from.
-        sha256: The hash of that file.
-        images_seen: How long they had been trained.
-        networks: What each network took over.
-    """
-
-    checkpoint: str
-    sha256: str
-    images_seen: int
-    networks: list[Transfer]
-
-    def record(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def __str__(self) -> str:
-        origin = f"begins with the averaged weights of {self.checkpoint}"
-        since = f"{self.images_seen:,} images; sha256 {self.sha256[:12]}"
-        return "\n".join([f"{origin} ({since})", *map(str, self.networks)])
-
-
-def begin(system: System, composed: DictConfig, origin: SavedRun) -> Beginning:
-    """Lets a new system begin with the weights of a run.
-
-    Its generator, or latent model, begins as the averaged one of the run, which draws the better
-    images; so does its own average. A prior, a likelihood's scale and a discriminator begin as the
-    run's, if that has the like. Nothing else is taken over: clock, moments of the optimizers and
-    adaptive augmentation begin anew.
-
-    Raises:
-        ValueError: If the run's networks are of another architecture, or hardly a weight fits; for
-            a system that trains only a part of them, if any weight does not.
-    """
-    old, new = _parts(origin.system), _parts(system)
-    needed = _needed(system)
-    that, this = ([type(parts[n]).__name__ for n in needed if n in parts] for parts in (old, new))
-    if that != this:
-        held = that or [type(each).__name__ for each in old.values()]
-        remedy = "the model=<name> of that run"
-        if isinstance(system, VAEGAN):
-            options = [
-                each for name in needed for each in _different(name, origin.config, composed)
-            ]
-            remedy = " ".join(options) if that else "init_from=<folder of a VAE's run>"
-        raise ValueError(
-            f"init_from={origin.path} holds {' and '.join(held)}, and this model has "
-            f"{' and '.join(this)}. Type {remedy}."
-        )
-    alike = [name for name in new if type(old.get(name)) is type(new[name])]
-    channels = origin.config.data.channels, composed.data.channels
-    transfers = [transfer(name, old[name], new[name], channels) for name in alike]
-    overrides = [option for name in alike for option in _different(name, origin.config, composed)]
-    if overrides and any(each.fresh for each in transfers):
-        raise ValueError(
-            f"init_from={origin.path} holds networks of other sizes. Type {' '.join(overrides)}"
-        )
-    for each in transfers:
-        if each.share < needed.get(each.network, 0.0):
-            resolution = str(origin.config.data.resolution).replace(" ", "")
-            raise ValueError(
-                f"init_from={origin.path}: at data.resolution={composed.data.resolution} only "
-                f"{each.share:.1%} of the {each.network} can be taken over. Type "
-                f"data.resolution={resolution}, or leave init_from out."
-            )
-    for name in alike:
-        if (trained := system.get_submodule(name)) is not new[name]:
-            trained.load_state_dict(new[name].state_dict())
-    said = [each for each in transfers if each.taken or each.adapted or each.fresh]
-    return Beginning(str(origin.path), digest(origin.path), origin.images_seen, said)
-
-
 def digest(path: Path) -> str:
     """A file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _parts(system: System) -> dict[str, nn.Module]:
-    """What has weights, by name, with the averages in the place of what they are averages of."""
-    parts: dict[str, nn.Module] = {}
-    if isinstance(system, GAN):
-        parts["generator"] = system.averaged.module
-    if isinstance(system, VAE):
-        parts["network"] = system.averaged.module
-        parts["prior"] = system.averaged_prior.module
-        parts["likelihood"] = system.likelihood
-    if isinstance(system, Duel):
-        parts["discriminator"] = system.discriminator
-    return parts
-
-
-def _needed(system: System) -> dict[str, float]:
-    """The parts that have to be of a run's kind, and the least share of each to be taken over."""
-    if isinstance(system, VAEGAN):  # what does not learn has to be known
-        return {"network": 1.0, "prior": 1.0, "likelihood": 1.0}
-    if isinstance(system, VAE):
-        return {"network": LEAST_SHARE}
-    return {"generator": LEAST_SHARE, "discriminator": LEAST_SHARE}
-
-
-def _different(name: str, origin: DictConfig, composed: DictConfig) -> list[str]:
-    """What to type so that a part has the kind and the sizes that it had in a run."""
-    path = PATHS.get(name, name)
-    before, now = (
-        cast(dict[str, Any], OmegaConf.to_container(node, resolve=True) if node else {})
-        for node in (OmegaConf.select(each.model, path) for each in (origin, composed))
-    )
-    typed = [
-        f"model.{path}.{option}={config.spelt(v) if isinstance(v, str) else json.dumps(v)}"
-        for option, v in before.items()
-        if option not in SETTLED_BY_DATA and now.get(option) != v
-    ]
-    is_of_another_kind = before.get("_target_") != now.get("_target_")
-    foreign = [option for option in now if option not in before and is_of_another_kind]
-    return typed + [f"~model.{path}.{option}" for option in foreign]
+@rank_zero_only
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

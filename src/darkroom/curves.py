@@ -57,15 +57,16 @@ class Curve:
 
 
 def read(table: Path) -> Mapping[str, Curve]:
-    """The curves of a run's metrics.csv, by name; none if there is no such file."""
+    """The curves of a run's metrics.csv, by name; none if there is no such file.
+
+    A row that a kill has torn, which is one without a line's end, is left out.
+    """
     if not table.exists():
         return {}
     points: dict[str, list[tuple[int, float]]] = {}
-    with table.open(newline="") as file:
-        for row in csv.DictReader(file):
-            points.setdefault(row["name"], []).append(
-                (int(row["images_seen"]), float(row["value"]))
-            )
+    lines = table.read_text().splitlines(keepends=True)
+    for row in csv.DictReader(line for line in lines if line.endswith("\n")):
+        points.setdefault(row["name"], []).append((int(row["images_seen"]), float(row["value"])))
     return {
         name: Curve(
             np.array([images for images, _ in series], np.int64),

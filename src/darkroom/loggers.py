@@ -6,11 +6,14 @@ since it will be logged again.
 
 import csv
 from argparse import Namespace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+
+from darkroom import files
 
 
 class TensorBoard(TensorBoardLogger):
@@ -71,8 +74,10 @@ class Table(Logger):
         kept: list[list[str]] = []
         if self.path.exists():
             with self.path.open(newline="") as file:
-                rows = list(csv.reader(file))[1:]
+                rows = [row for row in csv.reader(file) if len(row) == 3][1:]  # a kill tears one
             kept = [row for row in rows if int(row[0]) <= self.resumed_at]
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerows([["images_seen", "name", "value"], *kept])
+        text = StringIO(newline="")
+        csv.writer(text).writerows([["images_seen", "name", "value"], *kept])
+        with files.whole(self.path) as file:
+            file.write(text.getvalue().encode())
         self.begun = True

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from darkroom import files
+
 PACKAGES = ("darkroom", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
@@ -23,7 +25,7 @@ def manifest(seed: int, overrides: list[str], data: str) -> dict[str, Any]:
         data: Fingerprint of the data set.
     """
     return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": _now(),
         "overrides": overrides,
         "seed": seed,
         "data": data,
@@ -36,9 +38,22 @@ def manifest(seed: int, overrides: list[str], data: str) -> dict[str, Any]:
 def append(path: Path, entry: dict[str, Any]) -> None:
     """Adds a start of the run to the manifest: one entry for the first, one for each resumption."""
     entries = json.loads(path.read_text()) if path.exists() else []
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps([*entries, entry], indent=2) + "\n")
-    partial.replace(path)
+    _write(path, [*entries, entry])
+
+
+def conclude(path: Path, images_seen: int, how: str) -> None:
+    """Says in the manifest how its last entry ended; of a killed run nothing says it."""
+    *former, last = json.loads(path.read_text())
+    _write(path, [*former, last | {"ended": _now(), "images_seen": images_seen, "how": how}])
+
+
+def _write(path: Path, entries: list[dict[str, Any]]) -> None:
+    with files.whole(path) as file:
+        file.write((json.dumps(entries, indent=2) + "\n").encode())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _code() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from darkroom import checkpoint
-from darkroom.callbacks import Checkpoints, Finite
+from darkroom.callbacks import Checkpoints, Finite, Measurement
 from darkroom.loggers import Table
 from tests.conftest import SYSTEMS
 
@@ -106,21 +106,21 @@ def test_a_rehearsal_finds_what_depends_on_the_noise_of_the_step(run):
 @pytest.mark.parametrize("model", ["gan", "vae"])
 def test_weights_that_are_not_finite_are_never_saved(model, run, tmp_path: Path):
     path = {"gan": "generator.layers.0", "vae": "network.encoder.layers.0"}[model]
-    said = stopped(run, model, Plant(path, "weight"), Checkpoints(every=16))
+    said = stopped(run, model, Checkpoints(every=16), Plant(path, "weight"))
     assert "so nothing is saved" in said
     content = checkpoint.read(tmp_path / "checkpoints" / "last.ckpt")
     assert content["images_seen"] == PLANTED * 16
 
 
 def test_where_looking_costs_it_is_done_before_others_act(run, monkeypatch):
-    """As on a GPU, off the stride: another callback is due, and it would save."""
+    """As on a GPU, off the stride: another callback is due, and it would measure."""
     looks = []
     look = Finite._look
     monkeypatch.setattr(
         Finite, "_look", lambda self, *run: looks.append(self.clock) or look(self, *run)
     )
-    monkeypatch.setattr("darkroom.callbacks.finite.FREE", ())
-    callbacks = (Plant("generator.layers.0", "weight"), Finite(in_a_row=1), Checkpoints(every=96))
+    monkeypatch.setattr("darkroom.callbacks.every.FREE", ())
+    callbacks = (Plant("generator.layers.0", "weight"), Finite(in_a_row=1), Measurement(every=96))
     said = stopped(run, "gan", *callbacks)
     assert "generator.layers.0 (ConvTranspose2d) made it" in said
     assert looks == [0, 80]  # the first step is on the stride

@@ -13,9 +13,10 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from darkroom import checkpoint, config, randomness
+from darkroom import beginning, checkpoint, config, randomness
+from darkroom.beginning import Beginning
 from darkroom.callbacks import Checkpoints
-from darkroom.checkpoint import AtomicCheckpointIO, Beginning
+from darkroom.checkpoint import CheckpointIO
 from darkroom.images import Batch
 from darkroom.sampling import latents_of
 from darkroom.systems import VAEGAN, System
@@ -247,7 +248,7 @@ def saved(folder: Path, *arguments: str) -> Path:
         "state_dict": system.state_dict(),
         "images_seen": 48,
     }
-    AtomicCheckpointIO().save_checkpoint(content, folder / "checkpoints" / "last.ckpt")
+    CheckpointIO().save_checkpoint(content, folder / "checkpoints" / "last.ckpt")
     return folder
 
 
@@ -257,13 +258,13 @@ def begun(origin: Path, *arguments: str) -> tuple[Any, Beginning]:
     assert config.problems(tree) == []
     with randomness.initialisation(4):
         system = config.build(tree.model)
-    return system, checkpoint.begin(system, tree, checkpoint.load_origin(origin))
+    return system, beginning.begin(system, tree, beginning.load_origin(origin))
 
 
 @pytest.mark.parametrize("model", ["sigma_vae", "vae_gan"])
 def test_network_prior_and_scale_of_a_run_are_taken_over(model: str, tmp_path: Path) -> None:
     origin = checkpoint.load(saved(tmp_path, *SIGMA_VAE)).system
-    system, beginning = begun(tmp_path, f"model={model}", *NARROW)
+    system, taken = begun(tmp_path, f"model={model}", *NARROW)
     for mine, theirs in (
         (system.network, origin.averaged.module),
         (system.averaged.module, origin.averaged.module),
@@ -275,9 +276,9 @@ def test_network_prior_and_scale_of_a_run_are_taken_over(model: str, tmp_path: P
     assert system.likelihood.images_seen == 0  # the clock begins anew
     z = latents_of(range(8), origin.latent_dim)
     assert torch.equal(system.eval()(z), origin(z))
-    assert [each.network for each in beginning.networks] == ["network", "prior", "likelihood"]
-    assert [each.share for each in beginning.networks] == [1, 1, 1]
-    assert "prior " in str(beginning)
+    assert [each.network for each in taken.networks] == ["network", "prior", "likelihood"]
+    assert [each.share for each in taken.networks] == [1, 1, 1]
+    assert "prior " in str(taken)
     learns = {name for name, weight in system.named_parameters() if weight.requires_grad}
     if model == "vae_gan":
         assert {name.partition(".")[0] for name in learns} == {"network", "discriminator"}
@@ -288,17 +289,17 @@ def test_a_finish_can_be_finished_further(tmp_path: Path) -> None:
     origin = checkpoint.load(
         saved(tmp_path, "model=vae_gan", *NARROW, "init_from=outputs/any")
     ).system
-    system, beginning = begun(tmp_path, "model=vae_gan", *NARROW)
+    system, taken = begun(tmp_path, "model=vae_gan", *NARROW)
     theirs = origin.discriminator.state_dict()
     assert all(torch.equal(t, theirs[k]) for k, t in system.discriminator.state_dict().items())
-    assert beginning.networks[-1].network == "discriminator"
+    assert taken.networks[-1].network == "discriminator"
 
 
 def test_a_vae_may_go_on_with_another_prior_and_likelihood(tmp_path: Path) -> None:
     saved(tmp_path, *SIGMA_VAE)
     other = ("model/prior=standard", "model/likelihood=learned_gaussian")
-    _, beginning = begun(tmp_path, "model=sigma_vae", "model.network.width=4", *other)
-    assert [each.network for each in beginning.networks] == ["network"]
+    _, taken = begun(tmp_path, "model=sigma_vae", "model.network.width=4", *other)
+    assert [each.network for each in taken.networks] == ["network"]
 
 
 @pytest.mark.parametrize(
@@ -318,8 +319,8 @@ def test_what_the_run_was_told_is_what_there_is_to_type(
     for _ in ("kinds", "sizes"):  # in this order
         typed += told(tmp_path, "model=vae_gan", *typed)
     assert typed
-    _, beginning = begun(tmp_path, "model=vae_gan", *typed)
-    assert {each.share for each in beginning.networks} == {1.0}
+    _, taken = begun(tmp_path, "model=vae_gan", *typed)
+    assert {each.share for each in taken.networks} == {1.0}
 
 
 def told(origin: Path, *arguments: str) -> list[str]:

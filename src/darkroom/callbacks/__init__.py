@@ -8,6 +8,7 @@ from darkroom.callbacks.every import EveryImages
 from darkroom.callbacks.finite import Finite
 from darkroom.callbacks.game import Game
 from darkroom.callbacks.gradient_norms import GradientNorms
+from darkroom.callbacks.interruptions import Interrupted, Interruptions
 from darkroom.callbacks.measurement import Measurement
 from darkroom.callbacks.pictures import Pictures, ReconstructionGrid, SampleGrid
 from darkroom.callbacks.posterior import Posterior
@@ -26,6 +27,8 @@ __all__ = [
     "Finite",
     "Game",
     "GradientNorms",
+    "Interrupted",
+    "Interruptions",
     "Measurement",
     "Pictures",
     "Posterior",

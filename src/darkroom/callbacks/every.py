@@ -8,6 +8,15 @@ from darkroom.images import Batch
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
+FREE = ("cpu",)  # kinds of devices that are not kept waiting by a look at a number
+
+
+def may_wait(trainer: Trainer) -> bool:
+    """Whether the device may be kept waiting in this step, the same on all devices."""
+    stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set dynamically
+    is_free = trainer.strategy.root_device.type in FREE
+    return is_free or trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0
+
 
 class EveryImages(Callback):
     """Acts each time the clock passes a multiple of an interval, and at the end.

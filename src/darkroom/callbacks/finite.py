@@ -12,12 +12,10 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn, optim
 from torch.utils._pytree import tree_leaves
 
-from darkroom.callbacks.every import EveryImages
+from darkroom.callbacks.every import EveryImages, may_wait
 from darkroom.images import Batch
 from darkroom.systems import System
 from darkroom.trainer import Trainer
-
-FREE = ("cpu",)  # kinds of devices that are not kept waiting by a look at a number
 
 
 @dataclass(frozen=True)
@@ -96,12 +94,8 @@ class Finite(Callback):
         self.row = (self.row.to(self.is_broken.device) + 1) * self.is_broken
         self.skipped = self.skipped.to(self.is_broken.device) + self.is_broken.long()
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set dynamically
-        stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # likewise
-        if (
-            self.is_broken.device.type in FREE
-            or trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0
-            or any(c.is_due(trainer, system) for c in callbacks if isinstance(c, EveryImages))
-        ):
+        observers = [each for each in callbacks if isinstance(each, EveryImages)]
+        if may_wait(trainer) or any(each.is_due(trainer, system) for each in observers):
             self._look(trainer, system)
 
     def _look(self, trainer: Trainer, system: System) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from darkroom import files
 from darkroom.evaluation.subject import Pictures, Subject
 from darkroom.images import Features, Pixels
 from darkroom.metrics.features import FeatureNetwork
@@ -62,9 +63,6 @@ class FeatureCache:
             except (EOFError, OSError, ValueError):  # torn or not ours: made anew
                 pass
         made = features_of(images, network, what)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
+        with files.whole(path) as file:
             np.save(file, made.numpy())
-        partial.replace(path)
         return made

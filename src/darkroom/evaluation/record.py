@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from darkroom import files
 from darkroom.diagnosis.finding import Finding
 from darkroom.metrics.features.contracts import Instrument
 from darkroom.metrics.originality import Originality
@@ -104,10 +105,8 @@ class Evaluation:
 
     def write(self, path: Path) -> None:
         """As JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        partial.write_text(as_json(asdict(self)))
-        partial.replace(path)
+        with files.whole(path) as file:
+            file.write(as_json(asdict(self)).encode())
 
 
 def read(path: Path) -> Evaluation:

@@ -1,19 +1,23 @@
 """train.py: trains a model, from nothing or from another run's weights, or continues a run."""
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
-from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from darkroom import checkpoint, config, provenance, randomness
+from darkroom import checkpoint, config, provenance, randomness, runs
+from darkroom.beginning import begin, load_origin
+from darkroom.callbacks import Interrupted
 from darkroom.data import ImageData
 from darkroom.diagnosis import dotted
 from darkroom.systems import System
 from darkroom.trainer import Trainer
+from darkroom.verbs.journal import Journal
 
 
 def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | None:
@@ -26,9 +30,18 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
 
     Returns:
         The last quality measured (smaller is better), for sweeps; None if none was.
+
+    Raises:
+        SystemExit: With the status of the signal that interrupted the run.
     """
-    saved = checkpoint.find(run_dir) if composed.resume else None
-    content = checkpoint.read(saved) if saved else {}
+    is_first: bool = rank_zero_only.rank == 0  # type: ignore[attr-defined]  # set by Lightning
+    with runs.held(run_dir) if is_first else nullcontext():
+        return _train(composed, run_dir, overrides)
+
+
+def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | None:
+    identity = runs.identity(composed)
+    saved, content = checkpoint.recall(run_dir) if composed.resume else (None, {})
     if saved is None:
         _refuse_taken(run_dir)
     else:
@@ -40,7 +53,7 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
             )
             return None
     is_tuned = composed.init_from is not None and saved is None
-    origin = checkpoint.load_origin(composed.init_from) if is_tuned else None
+    origin = load_origin(composed.init_from) if is_tuned else None
     data: ImageData = config.build(composed.data)
     data.prepare_data()
     data.setup()
@@ -51,21 +64,24 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
         system: System = config.build(composed.model)
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
         checkpoint.restore(system, content, saved)
-    beginning = checkpoint.begin(system, composed, origin) if origin is not None else None
-    # nothing is written before training starts, so that a refused option leaves a run as it was
-    begin = LambdaCallback(
-        on_train_start=lambda *_: _begin(run_dir, composed, overrides, data, beginning)
-    )
+    beginning = begin(system, composed, origin) if origin is not None else None
+    entry = provenance.manifest(composed.seed, overrides, data.training.fingerprint())
+    entry["identity"] = identity
     trainer: Trainer = config.build(
         composed.trainer,
         logger=_build_all(composed.logger),
-        callbacks=[begin, *_build_all(composed.callbacks)],
+        callbacks=[
+            Journal(run_dir, composed, entry, saved, beginning),
+            *_build_all(composed.callbacks),
+        ],
         default_root_dir=str(run_dir),
     )
     try:
         trainer.fit(system, datamodule=data, ckpt_path=saved)
     except torch.OutOfMemoryError as error:
         raise ValueError(_out_of_memory(trainer, system, data.batch_size, run_dir)) from error
+    except Interrupted as interrupted:
+        _leave(interrupted, trainer, system, run_dir)
     return _finish(trainer, run_dir, composed)
 
 
@@ -82,26 +98,19 @@ def _refuse_taken(run_dir: Path) -> None:
         )
 
 
-@rank_zero_only
-def _begin(
-    run_dir: Path,
-    composed: DictConfig,
-    overrides: list[str],
-    data: ImageData,
-    beginning: checkpoint.Beginning | None,
-) -> None:
-    """Writes the config and the manifest, and says what was taken over."""
-    written, manifest = run_dir / "config.yaml", run_dir / "run.json"
-    run_dir.mkdir(parents=True, exist_ok=True)
-    # the folder can be moved, so its config does not say where it lay
-    portable = OmegaConf.merge(composed, {"run_dir": ".", "resume": None, "resumed_at": 0})
-    written.write_text(OmegaConf.to_yaml(portable))
-    fingerprint = data.training.fingerprint()
-    entry = provenance.manifest(composed.seed, overrides, fingerprint)
-    if beginning is not None:
-        print(f"\n{beginning}\n")
-        entry["init_from"] = beginning.record()
-    provenance.append(manifest, entry)
+def _leave(interrupted: Interrupted, trainer: Trainer, system: System, run_dir: Path) -> NoReturn:
+    """Ends the process with the signal's status; of several, the first one speaks for all.
+
+    Lightning kills the first process as soon as one that it has started fails.
+    """
+    if not trainer.is_global_zero:
+        sys.exit(0)
+    print(
+        f"\n{interrupted} after {system.images_seen:,} images. Type python train.py "
+        f"resume={run_dir} to go on.",
+        file=sys.stderr,
+    )
+    sys.exit(interrupted.code)
 
 
 def _out_of_memory(trainer: Trainer, system: System, batch_size: int, run_dir: Path) -> str:
