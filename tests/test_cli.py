@@ -379,6 +379,10 @@ def test_reconstructions_of_ones_own_images_are_those_of_the_training_grid(own: 
     assert Image.open(own.parent / "drawn" / "000000-real.png").size == (24, 16)
 
 
+@pytest.mark.promise(
+    "an option of one's own images is misspelt",
+    "it is refused before a file is decoded",
+)
 def test_a_misspelt_option_is_refused_before_anything_is_decoded(own: Path, tmp_path: Path) -> None:
     shutil.copytree(own.parent / "sprites", tmp_path / "sprites")
     for typed in ("data.max_brokn=1", "model.network.widht=8", "trainer.max_image=9"):
@@ -539,6 +543,10 @@ def test_a_sample_that_cannot_be_had_is_refused(
 # --- what is refused before anything happens
 
 
+@pytest.mark.promise(
+    "a command is typed with a mistake, or names os.system",
+    "exit code 2, one short message, no folder left behind",
+)
 @pytest.mark.parametrize(
     ("verb", "argument", "said"),
     [
@@ -582,6 +590,10 @@ def test_what_hydra_itself_refuses_is_said_and_fails(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.promise(
+    "the run's folder cannot be written to",
+    "exit code 2 and the option to change, before anything is made",
+)
 @pytest.mark.parametrize("arguments", [["hydra.run.dir=file/run"], ["-m", "hydra.sweep.dir=file"]])
 def test_a_folder_that_cannot_be_written_to_is_refused(
     arguments: list[str], tmp_path: Path

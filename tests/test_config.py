@@ -28,6 +28,10 @@ def default() -> DictConfig:
     return composed("train")
 
 
+@pytest.mark.promise(
+    "an option is misspelt, has a wrong type, or is missing",
+    "it is refused before any work, with what to type",
+)
 @pytest.mark.parametrize(
     ("override", "problem"),
     [
@@ -132,6 +136,10 @@ def conf_with_experiment(folder: Path, text: str) -> Path:
     return folder
 
 
+@pytest.mark.promise(
+    "an option is misspelt in an experiment file",
+    "it is refused, with what it may have meant",
+)
 def test_a_mistake_in_an_experiment_file_is_named(tmp_path: Path) -> None:
     conf = conf_with_experiment(tmp_path, "model: {generator: {widht: 8}}")
     found = config.problems(composed("train", "experiment=mine", conf=conf))
@@ -200,6 +208,10 @@ def test_an_observer_can_be_left_out(name: str) -> None:
     assert config.problems(composed("train", f"{name}=null")) == []
 
 
+@pytest.mark.promise(
+    "a config names a function or class that is no part of a run",
+    "it is refused by name, wherever it stands",
+)
 @pytest.mark.parametrize(
     "target",
     [
@@ -245,6 +257,10 @@ def test_only_whole_words_of_a_name_count_as_allowed(name: str, allowed: bool) -
     assert config._is_allowed(name, name, ["torch.nn"]) is allowed
 
 
+@pytest.mark.promise(
+    "a config names a module that does harm when it is imported",
+    "it is refused before it is imported",
+)
 def test_what_a_config_names_is_not_even_imported(
     default: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +273,10 @@ def test_what_a_config_names_is_not_even_imported(
     assert not Path("sprung").exists()
 
 
+@pytest.mark.promise(
+    "a class is hidden behind a reference to another option",
+    "it is refused: a class has to be named",
+)
 def test_a_class_is_named_and_not_referred_to() -> None:
     bad = composed("train", "model.objective._target_=${run_dir}", "run_dir=os.system")
     said = "model.objective._target_=${run_dir}: a class has to be named, not referred to."

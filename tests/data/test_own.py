@@ -363,6 +363,10 @@ def test_a_limit_leaves_the_classes_their_shares(read, root):
 # --- what cannot be read
 
 
+@pytest.mark.promise(
+    "one of many image files is cut in half",
+    "it is left out, said and listed; the others keep their places",
+)
 def test_a_broken_file_is_left_out_and_told_and_listed(read, root, capsys):
     album(root, n=20)
     break_file(root / "007.png")

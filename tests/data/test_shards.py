@@ -157,6 +157,10 @@ def test_a_folder_that_is_there_is_left_alone(taken, images, tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == [taken, "mine"]
 
 
+@pytest.mark.promise(
+    "an index of shards is a stranger's, and could name files or code",
+    "it is refused",
+)
 @pytest.mark.parametrize(
     ("keys", "value"),
     [
@@ -201,6 +205,7 @@ def test_shards_come_from_where_single_files_can_be_fetched(tmp_path):
             store_of(root, tmp_path, 4, {})
 
 
+@pytest.mark.promise("a chunk of shards is cut, longer or missing", "it is named, with what to do")
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"0" * 99)])
 def test_a_damaged_chunk_is_named(damage, train):
     read = in_place(train)
@@ -331,6 +336,7 @@ def quick(monkeypatch):
     return fail
 
 
+@pytest.mark.promise("a chunk's download fails for a while", "it is tried again")
 def test_a_download_that_fails_is_tried_again(images, train, tmp_path, quick):
     read = cached(train, tmp_path / "cache")
     tries = quick(ConnectionResetError("reset"), TimeoutError("slow"))
@@ -361,6 +367,7 @@ def test_a_file_that_is_not_there_is_told_at_once(train, tmp_path, quick):
     assert tries == ["chunk-0-0.bin", "chunk-0-1.bin", "index.json"]
 
 
+@pytest.mark.promise("half of a chunk arrives", "it is an error and never data")
 def test_half_a_download_is_an_error_and_not_data(images, train, tmp_path, quick):
     read = cached(train, tmp_path / "cache")
     whole = (train / "chunk-0-0.bin").read_bytes()

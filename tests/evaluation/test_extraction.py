@@ -49,6 +49,10 @@ def test_what_was_made_once_is_read_without_asking_the_network(tmp_path: Path) -
     assert path.suffix == ".npy"
 
 
+@pytest.mark.promise(
+    "kept features are torn, emptied, replaced, or hold code",
+    "they are computed anew, and nothing runs",
+)
 @pytest.mark.parametrize("damage", ["torn", "emptied", "replaced", "shortened", "pickled"])
 def test_a_damaged_file_is_made_anew(damage: str, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)

@@ -207,6 +207,7 @@ def test_other_numbers_are_mapped_from_their_lowest_to_their_highest(dtype):
     ]
 
 
+@pytest.mark.promise("an image holds NaN or infinity", "it is refused")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("value_range", ["full", "percentile"])
 def test_what_is_no_number_is_refused(value, value_range):
@@ -331,6 +332,10 @@ def test_a_wrong_ending_does_no_harm():
     assert decode(encoded(COLOURS, "JPEG"), "photo.png").facts["format"] == "JPEG"
 
 
+@pytest.mark.promise(
+    "an image file is cut off, in each format",
+    "it is refused: no half of a picture is trained on",
+)
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "TGA"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
 def test_a_truncated_image_is_refused(kind, share):
@@ -340,6 +345,7 @@ def test_a_truncated_image_is_refused(kind, share):
     assert "0x" not in str(error.value)  # no address in memory
 
 
+@pytest.mark.promise("a byte of a PNG's pixels is flipped", "its checksum refuses it")
 def test_pixels_that_fail_their_checksum_are_refused():
     content = bytearray(encoded(photograph(40, 40)))
     content[content.index(b"IDAT") + 40] ^= 1
@@ -353,12 +359,20 @@ def test_what_is_no_image_is_refused_in_words_that_are_always_the_same(content):
         decode(content, "text.png")
 
 
+@pytest.mark.promise(
+    "PostScript, which is a program, is given as an image",
+    "it is no known kind of image, and nothing runs",
+)
 def test_code_is_never_run():
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 3 3\n%%EndComments\nshowpage\n"
     with pytest.raises(ValueError, match="it is no whole image of a known kind"):
         decode(eps, "image.png")  # Pillow would hand it to Ghostscript
 
 
+@pytest.mark.promise(
+    "an image of a few kB unpacks to gigabytes",
+    "it is refused by its size before it is decoded",
+)
 @pytest.mark.parametrize("side", [9500, 14_000])  # Pillow has a limit of its own in between
 def test_a_decompression_bomb_is_refused_before_it_goes_off(side, monkeypatch):
     content = png(side, side, 1, 0, [bytes((side + 7) // 8)] * side)
@@ -491,6 +505,10 @@ def test_of_several_frames_of_a_dicom_file_the_first_is_taken():
     assert decoded.facts["animated"] is True
 
 
+@pytest.mark.promise(
+    "a DICOM file has more pixels than any memory should hold",
+    "it is refused before it is decoded",
+)
 def test_a_huge_dicom_file_is_refused(monkeypatch):
     monkeypatch.setattr(decoding, "MAX_PIXELS", 1000)
     with pytest.raises(ValueError, match="32x32 pixels are more than 1,000"):

@@ -194,6 +194,10 @@ def test_a_finished_pack_is_loaded_and_no_file_is_read(build):
     assert np.array_equal(after.images(np.arange(N)), before.images(np.arange(N)))
 
 
+@pytest.mark.promise(
+    "files among the images cannot be decoded",
+    "they are named, and no others are lost",
+)
 def test_files_in_error_are_named_and_black(root, build):
     (root / "03.png").write_bytes(b"")
     (root / "04.png").write_bytes((root / "04.png").read_bytes()[:60])
@@ -269,6 +273,10 @@ def test_a_new_version_makes_all_packs_anew(build, monkeypatch):
     assert build()[1] == ALL
 
 
+@pytest.mark.promise(
+    "a pack is cut, flipped, grown, or its index torn or lost",
+    "it is made anew from the files",
+)
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "lose", "index", "line", "garbage"])
 def test_a_damaged_pack_is_made_anew(damage, build):
     build()
@@ -324,6 +332,7 @@ def test_a_build_that_was_interrupted_many_times_goes_on_each_time(build):
     assert build()[1] == ALL[15:]
 
 
+@pytest.mark.promise("the last line of a pack's index is torn", "one block is decoded again")
 @pytest.mark.parametrize("torn", [1, 10, 200])
 def test_a_torn_line_of_an_index_costs_one_block(torn, build):
     build.interrupted(12)
@@ -388,6 +397,10 @@ def wait_until(condition, seconds=60):
         time.sleep(0.005)
 
 
+@pytest.mark.promise(
+    "kill -9 while images are packed",
+    "what is done is kept, and the rest is decoded",
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_build_that_was_killed_goes_on(workers, build):
     process = started(build, 0.03, workers)

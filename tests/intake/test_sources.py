@@ -96,6 +96,10 @@ def test_a_change_of_a_member_changes_its_stamp(tmp_path):
     assert archive(tmp_path / "b.zip", {"a.png": b"b"}).listing().entries != before
 
 
+@pytest.mark.promise(
+    "a folder of images holds a link to a folder above it",
+    "each image is listed once",
+)
 def test_a_loop_of_links_ends_and_lists_each_image_once(tmp_path):
     source = folder(tmp_path, {"deep/a.png": b"a"})
     (tmp_path / "deep" / "up").symlink_to(tmp_path)
@@ -114,6 +118,10 @@ def test_links_to_other_folders_and_files_are_followed(tmp_path):
     assert source.read("all/b.png") == b"b"
 
 
+@pytest.mark.promise(
+    "a folder of images holds links to nowhere and to themselves",
+    "they are refused by name, and the others are read",
+)
 def test_a_link_to_nowhere_or_to_itself_is_refused_by_name(tmp_path):
     source = folder(tmp_path, {"a.png": b"a"})
     (tmp_path / "broken.png").symlink_to(tmp_path / "gone.png")
@@ -143,6 +151,10 @@ def test_a_folder_that_cannot_be_read_is_refused_and_the_others_are_read(tmp_pat
     assert listing.refused == {"closed": "Permission denied"}
 
 
+@pytest.mark.promise(
+    "a folder of images holds a pipe, which would be waited for",
+    "it is refused and never opened",
+)
 @pytest.mark.parametrize("name", ["pipe.png", "pipe"])
 def test_a_pipe_is_refused_and_never_opened(name, tmp_path):
     source = folder(tmp_path, {"a.png": b"a"})
@@ -152,6 +164,10 @@ def test_a_pipe_is_refused_and_never_opened(name, tmp_path):
     assert listing.refused == {name: "is a device or a pipe and no file"}
 
 
+@pytest.mark.promise(
+    "a file larger than any picture lies among the images",
+    "it is refused before it is read",
+)
 def test_a_huge_file_is_refused(tmp_path):
     source = folder(tmp_path, {"a.png": b"a", "huge.png": b""})
     with (tmp_path / "huge.png").open("wb") as file:
@@ -170,6 +186,10 @@ def test_a_file_that_disappears_is_an_error_of_the_system(tmp_path):
         source.read("a.png")
 
 
+@pytest.mark.promise(
+    "a .zip holds names with .. or absolute ones",
+    "they are refused by name, and nothing is written",
+)
 @pytest.mark.parametrize(
     "name",
     ["../x.png", "/abs.png", "//abs.png", "..\\x.png", "\\abs.png", "in/../../x.png", "../deep/"],
@@ -197,6 +217,10 @@ def test_an_encrypted_member_is_refused(name, tmp_path):
         source.read(name)
 
 
+@pytest.mark.promise(
+    "a member of a .zip says that it unpacks to more than a GiB",
+    "it is refused before it is unpacked",
+)
 @pytest.mark.parametrize("name", ["a.png", "scan"])
 def test_a_huge_member_is_refused_before_it_is_read(name, tmp_path):
     archive(tmp_path / "a.zip", {name: DICOM})
@@ -206,6 +230,10 @@ def test_a_huge_member_is_refused_before_it_is_read(name, tmp_path):
     assert listing.refused == {name: "is larger than 1024 MiB"}
 
 
+@pytest.mark.promise(
+    "a .zip bomb unpacks to far more than it says",
+    "it is unpacked no further than that",
+)
 def test_a_member_that_holds_more_than_it_says_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
     archive(tmp_path / "a.zip", {"a.png": bytes(50_000_000)})
     source = patched(tmp_path / "a.zip", 22, 24, struct.pack("<I", 10))
@@ -229,6 +257,7 @@ def test_a_member_that_holds_more_than_it_says_is_not_unpacked_to_its_end(tmp_pa
     assert 10 <= sum(map(len, unpacked)) < 100_000
 
 
+@pytest.mark.promise("a member of a .zip is damaged", "its checksum or its decoder refuses it")
 @pytest.mark.parametrize(
     ("compression", "damage"),
     [

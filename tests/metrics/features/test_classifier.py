@@ -100,6 +100,10 @@ def test_other_lessons_have_other_files(fit, lesson, tmp_path, monkeypatch):
     assert len(list((tmp_path / "cache").iterdir())) == 5
 
 
+@pytest.mark.promise(
+    "a kept classifier is cut, emptied, or replaced by one that runs code",
+    "it is taught anew, and nothing runs",
+)
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("broken", ["cut", "empty", "evil"])
 def test_a_broken_file_in_the_cache_is_made_anew(fit, lesson, tmp_path, evil, capsys, broken):

@@ -76,6 +76,10 @@ def test_weights_in_the_cache_of_the_hub_are_found(tmp_path, weights):
     assert DINOv2(variant="small", device="cpu").instrument.name == "dinov2"
 
 
+@pytest.mark.promise(
+    "a pickle that runs code is given as DINOv2's weights",
+    "it is refused as no safetensors file, and nothing runs",
+)
 def test_a_file_of_another_kind_is_refused_and_its_code_not_run(evil, tmp_path):
     file, proof = evil
     plain = tmp_path / "plain.safetensors"

@@ -76,6 +76,10 @@ def test_weights_in_the_cache_of_pytorch_are_found(weights, monkeypatch):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.promise(
+    "a file of feature weights is not the published one",
+    "it is refused by its hash before anything reads it",
+)
 def test_another_file_is_refused_unread(evil):
     file, proof = evil
     with pytest.raises(ValueError, match=r"not with 6726825d\. Nothing of it was loaded"):
@@ -83,6 +87,10 @@ def test_another_file_is_refused_unread(evil):
     assert not proof.exists()
 
 
+@pytest.mark.promise(
+    "a file of feature weights holds code, under the hash that is expected",
+    "it is refused, and nothing runs",
+)
 def test_code_is_not_run_even_under_the_right_hash(evil, monkeypatch):
     file, proof = evil
     monkeypatch.setattr(inception, "SHA256", sha256(file.read_bytes()).hexdigest())

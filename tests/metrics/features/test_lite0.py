@@ -86,6 +86,10 @@ def test_its_package_is_asked_for(monkeypatch):
         Lite0()
 
 
+@pytest.mark.promise(
+    "the weights in the lite0 package were replaced",
+    "they are refused by their hash, and nothing runs",
+)
 def test_another_file_in_the_package_is_refused(evil, monkeypatch):
     file, proof = evil
     monkeypatch.setattr(lite0, "_path", lambda: file)
