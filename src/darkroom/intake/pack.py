@@ -1,7 +1,8 @@
 """A set decoded once: all pixels in one file that is mapped into memory, and an index.
 
 A pack is a folder with `pixels.u8`, the images one after the other, and `index.jsonl`: a header,
-then a line for each block of images, written when the block was. While it grows its name ends in
+then a line for each block of images, written when the block was. The header of a finished one holds
+a checksum of these lines, and each line one of each image. While it grows its name ends in
 `.part`, so a name without this ending always holds a whole pack, and an interrupted one goes on
 where it stopped. It is keyed by the files' names, sizes and times of change and by how they are
 read; what does not fit, or whose pixels are not those that were written, is made anew.
@@ -203,11 +204,11 @@ def _key(entries: Sequence[Entry], reading: Reading) -> str:
 def _load(folder: Path, reading: Reading, key: str) -> Pack | None:
     """The pack in a folder; None if there is none, it is another one, or it is damaged."""
     header, blocks = _read_index(folder)
-    if header is None or header["key"] != key:
+    if header is None or (header.get("key"), header.get("records")) != (key, _hash(blocks)):
         return None
     pack = Pack(folder, reading, [record for block in blocks for record in block["records"]])
-    expected = header["images"] * math.prod(reading.shape)
-    if len(pack.records) != header["images"] or not _has_size(folder / "pixels.u8", expected):
+    expected = len(pack.records) * math.prod(reading.shape)
+    if not _has_size(folder / "pixels.u8", expected):
         return None
     step = max(1, -(-expected // CHECKED_BYTES))
     places = range(0, len(pack.records), step)
@@ -263,7 +264,7 @@ def _build(
     row_bytes = math.prod(reading.shape)
     per_block = max(1, min(BLOCK_FILES, BLOCK_BYTES // row_bytes))
     header = {"key": key, "images": len(entries), "block": per_block, "reading": asdict(reading)}
-    done = _continued(partial, header, reading)
+    done = _continued(partial, header, reading, entries)
     missing = [first for first in range(0, len(entries), per_block) if first not in done]
     jobs = [(entries[first : first + per_block], first) for first in missing]
     if not done:
@@ -289,7 +290,9 @@ def _build(
     partial.replace(folder)
 
 
-def _continued(partial: Path, header: dict[str, Any], reading: Reading) -> set[int]:
+def _continued(
+    partial: Path, header: dict[str, Any], reading: Reading, entries: Sequence[Entry]
+) -> set[int]:
     """The first places of the blocks that an interrupted run has finished; others are dropped."""
     before, blocks = _read_index(partial)
     pixels = partial / "pixels.u8"
@@ -299,6 +302,8 @@ def _continued(partial: Path, header: dict[str, Any], reading: Reading) -> set[i
         return set()
     whole = []
     for block in blocks:
+        if not _is_of(block, entries, header["block"]):
+            continue
         records = dict(enumerate(block["records"], block["first"]))
         if _as_written(pixels, reading, records, records):
             whole.append(block)
@@ -306,12 +311,28 @@ def _continued(partial: Path, header: dict[str, Any], reading: Reading) -> set[i
     return {block["first"] for block in whole}
 
 
+def _is_of(block: Any, entries: Sequence[Entry], size: int) -> bool:
+    """Whether a line of an index, which may be damaged, is about a block of these files."""
+    try:
+        first, records = block["first"], block["records"]
+        expected = [entry.name for entry in entries[first : first + size]]
+        known = all("error" in record or "pixels" in record for record in records)
+        return first % size == 0 and known and [record["name"] for record in records] == expected
+    except (LookupError, TypeError):
+        return False
+
+
+def _hash(blocks: Sequence[Any]) -> str:
+    return blake2b(_lines(blocks).encode(), digest_size=16).hexdigest()
+
+
 def _finish(partial: Path, header: dict[str, Any]) -> None:
-    """Blocks come in any order; from here on they are in that of the files."""
+    """Blocks come in any order; from here on they are in that of the files, and have a checksum."""
     _, blocks = _read_index(partial)
     blocks.sort(key=lambda block: block["first"])
     with (partial / "pixels.u8").open("rb+") as file:
         os.fsync(file.fileno())
+    header = header | {"records": _hash(blocks)}
     write_whole(partial / "index.jsonl", _lines([header, *blocks]))
 
 
