@@ -1,10 +1,11 @@
 """The doors: each verb composes its config, checks it, and only then imports what takes seconds.
 
-With config.py this is the only place that knows Hydra.
+With config.py, and what plugs into Hydra, this is the only place that knows it.
 """
 
+import math
 import os
-import subprocess
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +16,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
-from darkroom import config
+from darkroom import config, runs
 
 CONF = Path(__file__).parents[2] / "conf"
+SCRIPT = CONF.with_name("train.py")
 
 
 def train() -> None:
@@ -59,16 +61,16 @@ def compare() -> None:
 def _train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     overrides = [typed.removeprefix("++") for typed in hydra_config.overrides.task]
-    several_devices = OmegaConf.select(composed, "trainer.devices", default=1) not in (1, "1")
-    if hydra_config.mode == RunMode.MULTIRUN and several_devices:
-        _train_in_a_process_of_its_own(overrides, hydra_config.runtime.output_dir)
-        return None
+    if hydra_config.mode == RunMode.MULTIRUN:
+        return _train_in_a_process_of_its_own(composed, overrides)
 
-    if composed.resume is None:
-        run_dir = Path(os.path.relpath(hydra_config.runtime.output_dir))
-    else:
+    run_dir = Path(os.path.relpath(hydra_config.runtime.output_dir))
+    typed = overrides
+    if composed.resume == "auto":
+        composed.resume, typed = _unfinished(composed, run_dir), []
+    if composed.resume is not None:
         run_dir = Path(composed.resume).expanduser()
-        composed = _resumed(run_dir, overrides)
+        composed = _resumed(run_dir, typed)
     composed.run_dir = str(run_dir)
     config.check(composed)
 
@@ -157,6 +159,21 @@ def _compare(composed: DictConfig) -> None:
     compare(composed)
 
 
+def _unfinished(composed: DictConfig, run_dir: Path) -> str | None:
+    """The newest run of this config that is not finished; further processes are told which it is.
+
+    It lies where `hydra.run.dir` was typed, else beside the other runs of all days.
+    """
+    is_named = any(each.startswith("hydra.run.dir=") for each in HydraConfig.get().overrides.hydra)
+    folders = [run_dir] if is_named else [*run_dir.parents[1].glob("*/*/")]
+    found = runs.unfinished(folders, runs.identity(composed))
+    if found is None:
+        return None
+    print(f"goes on with {found}")
+    sys.argv[1:] = [f"++resume={config.spelt(str(found))}"]
+    return str(found)
+
+
 def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
     """The config of the run, with what was typed beside resume= on top."""
     written = run_dir / "config.yaml"
@@ -182,14 +199,29 @@ def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
     return before
 
 
-def _train_in_a_process_of_its_own(overrides: list[str], run_dir: str) -> None:
-    """One job of a sweep over several devices.
+def _train_in_a_process_of_its_own(composed: DictConfig, overrides: list[str]) -> float:
+    """One job of a sweep, which whatever happens to it leaves the others alone.
 
     Lightning starts one process for each further device with this process's command line. In a
-    sweep that would be the whole sweep again, so each job is a plain run in a process of its own.
+    sweep that would be the whole sweep again; also therefore each job is a plain run.
+
+    Returns:
+        The last quality measured, smaller is better; not a number if the job failed or has none.
     """
-    command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir={config.spelt(run_dir)}"]
-    subprocess.run(command, check=True)
+    from darkroom.sweeps import Job
+
+    hydra_config = HydraConfig.get()
+    folder = Path(os.path.relpath(hydra_config.runtime.output_dir))
+    is_elsewhere = composed.resume not in (None, "auto")
+    run_dir = Path(composed.resume).expanduser() if is_elsewhere else folder
+    minutes = hydra_config.callbacks["sweep"].minutes
+    try:
+        outcome = Job(SCRIPT, folder, overrides, run_dir, minutes).run()
+    except ValueError as error:  # that one concerns the whole sweep
+        print(f"train: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(f"{folder.name}  {outcome}", flush=True)
+    return math.nan if outcome.objective is None else outcome.objective
 
 
 def _open(verb: str, task: Callable[[DictConfig], Any]) -> None:
@@ -224,7 +256,7 @@ def _open_ended(argument: str) -> str:
     name, equals, value = argument.partition("=")
     if value.startswith("~"):
         argument = f"{name}={config.spelt(os.path.expanduser(value))}"
-    is_value = equals and name[:1].isalpha() and name.split(".")[0] not in {"hydra"}
+    is_value = equals and name[:1].isalpha() and re.split(r"[./]", name)[0] != "hydra"
     return f"++{argument}" if is_value and name not in _groups() else argument
 
 
