@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 
 from darkroom.callbacks import Checkpoints
 from darkroom.trainer import Trainer
-from tests.systems.models import BATCH_NORM, TYPED
+from tests.systems.models import BATCH_NORM, TYPED, WIDER
 from tests.systems.test_resume import everything
 
 TWO = {"max_images": 1, "accelerator": "cpu", "devices": 2, "logger": False}
@@ -29,7 +29,7 @@ def test_synchronised_batch_norm_is_refused_on_processors_and_exact_models_are_n
     with pytest.raises(ValueError, match=r"trainer\.sync_batchnorm=True: .*GPUs only") as told:
         Trainer(**TWO, sync_batchnorm=True)
     named = re.search(r"model=([a-z0-9_, ]+)\.$", str(told.value))[1].split(", ")
-    assert set(named) == {name for name in TYPED if " " not in name} - BATCH_NORM
+    assert set(named) == {name for name in [*TYPED, *WIDER] if " " not in name} - BATCH_NORM
 
 
 @pytest.mark.parametrize(("wanted", "is_on"), [({}, True), ({"sync_batchnorm": False}, False)])

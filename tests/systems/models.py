@@ -17,7 +17,6 @@ TYPED = {
     "sngan": f"model=sngan {NARROW} model.discriminator_steps=2",
     "r3gan": f"model=r3gan {RESIDUAL}",
     "r3gan_medium": f"model=r3gan_medium {RESIDUAL}",
-    "r3gan_paper": f"model=r3gan_paper {RESIDUAL}",
     "vae": f"model=vae {VAE}",
     "sigma_vae": f"model=sigma_vae {VAE} model.prior.components=4",
     "hierarchical_vae": "model=hierarchical_vae model.network.width=4",
@@ -29,6 +28,8 @@ TYPED = {
     "vae with a mixture of logistics": f"model=vae {VAE} model/likelihood=logistic_mixture",
 }
 """What to type for each, by name."""
+
+WIDER = {"r3gan_paper": "r3gan_medium"}  # models of conf/ that are another one, when small
 
 OTHERS = ("modern", "adaptive")  # of SYSTEMS: classes and schedules, augmentation with a memory
 BATCH_NORM = {"gan", "rpgan", "wgan_gp", "sngan", "adaptive"}
