@@ -163,7 +163,7 @@ OBJECT = {"_target_": "darkroom.data.Digits"}
         ("dict[str, int]", [{}], [[], "a"]),
         ("'int | None'", [3, None], ["3"]),
         ("Any", [3, "a", None, [1]], []),
-        ("nn.Module", [OBJECT, [1]], [3, "dcgan", True, None, {}]),  # a class wants an object
+        ("nn.Module", [OBJECT], [3, "dcgan", True, None, {}, [1], []]),  # a class wants an object
         ("float | Schedule", [3, 0.5, OBJECT], ["a", None, {"start": 1}]),
         ("Mapping[str, Penalty | None] | None", [{}, {"r1": OBJECT}, None], [3]),
         ("_PRECISION_INPUT", [3, "a"], []),  # unknown, so it is left to the constructor

@@ -101,7 +101,8 @@ def _accepts_name(name: str, value: Any) -> bool:
         return True
     if isinstance(value, dict):
         return "_target_" in value
-    return not isinstance(value, bool | int | float | str | None)  # a class wants an object
+    # a class wants an object
+    return not isinstance(value, bool | int | float | str | list | None)
 
 
 _OPEN = {"Any", "Sequence", "Iterable", "Mapping", "List", "Tuple", "Dict", "DictConfig"}

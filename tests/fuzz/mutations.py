@@ -1,7 +1,14 @@
 """Bytes with something wrong in them."""
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+
+
+def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
+    """How many examples a test takes: few each time, many where there is time."""
+    counts = [few, pytest.param(many, marks=pytest.mark.slow)]
+    return pytest.mark.parametrize("examples", counts)
 
 
 def bounded(examples: int) -> settings:

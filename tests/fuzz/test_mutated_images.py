@@ -13,10 +13,9 @@ from PIL import Image
 
 from darkroom.intake.pack import Reading, read_or_explain
 from darkroom.intake.sources import Entry, Listing
-from tests.fuzz.mutations import bounded, mutated
+from tests.fuzz.mutations import bounded, few_or_many, mutated
 
 READING = Reading((12, 10), 3)
-EXAMPLES = 120  # of each kind
 
 
 def saved(kind: str, mode: str, **options: Any) -> bytes:
@@ -85,11 +84,12 @@ NAMES = [
     "bytes of an image file are flipped, cut, put in, taken out or swapped, in every format",
     "pixels of the asked shape come out, or a refusal in words; nothing else is raised",
 )
+@few_or_many(30, 400)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_mutated_image_is_an_image_or_refused_in_words(name: str) -> None:
+def test_a_mutated_image_is_an_image_or_refused_in_words(name: str, examples: int) -> None:
     outcomes = set()
 
-    @bounded(EXAMPLES)
+    @bounded(examples)
     @given(mutated(files()[name]))
     def reads(content: bytes) -> None:
         pixels, record = read_or_explain(One(content), name, READING, READING.channels)
@@ -107,7 +107,7 @@ def test_a_mutated_image_is_an_image_or_refused_in_words(name: str) -> None:
     assert outcomes == {False, True}  # or the mutations would be too weak, or too strong
 
 
-@bounded(300)
+@bounded(100)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_in_words(content: bytes) -> None:
     pixels, record = read_or_explain(One(content), "a.png", READING, 3)

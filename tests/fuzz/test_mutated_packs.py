@@ -14,7 +14,7 @@ from darkroom.data.shards import InPlace, Shards, write
 from darkroom.intake import pack
 from darkroom.intake.pack import Reading, packed
 from darkroom.intake.sources import Directory
-from tests.fuzz.mutations import bounded, mutated
+from tests.fuzz.mutations import bounded, few_or_many, mutated
 from tests.pictures import album, break_file
 
 READING = Reading((4, 6), 3)
@@ -24,9 +24,10 @@ READING = Reading((4, 6), 3)
     "bytes of a pack's pixels or of its index are flipped, cut, put in, taken out or swapped",
     "it is made anew from the files: no other pixels, names or facts come out",
 )
+@few_or_many(30, 300)
 @pytest.mark.parametrize("file", ["index.jsonl", "pixels.u8"])
 def test_a_mutated_pack_gives_what_the_files_hold(
-    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: str, examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pack, "BLOCK_BYTES", 4 * 6 * 3 * 2)  # blocks of two images
     source = Directory(album(tmp_path / "images", n=5, size=(8, 7)))
@@ -38,7 +39,7 @@ def test_a_mutated_pack_gives_what_the_files_hold(
     content = (folder / file).read_bytes()
     made_anew = []
 
-    @bounded(150)
+    @bounded(examples)
     @given(mutated(content))
     def read(damaged: bytes) -> None:
         (folder / file).write_bytes(damaged)
@@ -51,8 +52,9 @@ def test_a_mutated_pack_gives_what_the_files_hold(
     assert any(made_anew)
 
 
+@few_or_many(30, 300)
 def test_a_mutated_part_of_a_pack_is_decoded_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pack, "BLOCK_BYTES", 4 * 6 * 3 * 2)
     source = Directory(album(tmp_path / "images", n=5, size=(8, 7)))
@@ -64,7 +66,7 @@ def test_a_mutated_part_of_a_pack_is_decoded_again(
     del header["records"]  # it is not finished
     index = "\n".join([json.dumps(header), *lines[1:3]]).encode()
 
-    @bounded(150)
+    @bounded(examples)
     @given(mutated(index))
     def go_on(damaged: bytes) -> None:
         shutil.rmtree(part, ignore_errors=True)
@@ -89,13 +91,16 @@ def shards(folder: Path) -> Path:
     "bytes of an index of shards are flipped, cut, put in, taken out or swapped",
     "the shards are refused, or the images are those that were written",
 )
-def test_a_mutated_index_of_shards_is_refused_or_gives_what_was_written(tmp_path: Path) -> None:
+@few_or_many(100, 1000)
+def test_a_mutated_index_of_shards_is_refused_or_gives_what_was_written(
+    examples: int, tmp_path: Path
+) -> None:
     root = shards(tmp_path / "shards")
     index = root / "index.json"
     expected = Shards(InPlace(str(root))).first(6)
     refused = []
 
-    @bounded(600)
+    @bounded(examples)
     @given(mutated(index.read_bytes()))
     def read(damaged: bytes) -> None:
         index.write_bytes(damaged)
@@ -108,5 +113,5 @@ def test_a_mutated_index_of_shards_is_refused_or_gives_what_was_written(tmp_path
             assert torch.equal(pixels, expected)
 
     read()
-    assert len(refused) > 100
+    assert len(refused) > examples // 10
     assert all(str(root) in said for said in refused)
