@@ -60,11 +60,22 @@ def read(table: Path) -> Mapping[str, Curve]:
     """The curves of a run's metrics.csv, by name; none if there is no such file.
 
     A row that a kill has torn, which is one without a line's end, is left out.
+
+    Raises:
+        ValueError: If the file is another kind of table, or none.
     """
     if not table.exists():
         return {}
+    try:
+        return _curves(table.read_text().splitlines(keepends=True))
+    except (csv.Error, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{table} is no table of a run's numbers ({error}). Move it away."
+        ) from error
+
+
+def _curves(lines: list[str]) -> Mapping[str, Curve]:
     points: dict[str, list[tuple[int, float]]] = {}
-    lines = table.read_text().splitlines(keepends=True)
     for row in csv.DictReader(line for line in lines if line.endswith("\n")):
         points.setdefault(row["name"], []).append((int(row["images_seen"]), float(row["value"])))
     return {

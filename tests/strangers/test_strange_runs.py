@@ -9,7 +9,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from darkroom import checkpoint, config, randomness
+from darkroom import checkpoint, config, curves, randomness
+from darkroom.evaluation import Run, record
 from darkroom.reports.scoring import Ranked, Scoring
 from darkroom.verbs.sample import sample
 from darkroom.verbs.score import score
@@ -112,3 +113,57 @@ def test_the_report_of_scores_shows_strangers_names_as_they_are(tmp_path: Path) 
     page = Page((tmp_path / "report.html").read_text())
     harmless(tmp_path / "report.html", page)
     assert page.text.count(EVIL) > 4
+
+
+# --- what else lies in a run's folder
+
+HEADER = "name,images_seen,value\n"
+DEEP = "[" * 100_000
+
+
+@pytest.mark.promise(
+    "a run's metrics.csv is another table, torn, or holds what is no number",
+    "it is refused by its path",
+)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\n1,2\n",
+        f"{HEADER}loss,many,1\n".encode(),
+        f"{HEADER}loss,1,much\n".encode(),
+        f"{HEADER}loss,{10**30},1\n".encode(),
+        f"{HEADER}loss\n".encode(),
+        f"{HEADER}{'x' * 200_000},1,1\n".encode(),
+        b"\xff\xfe\0",
+    ],
+    ids=range(7),
+)
+def test_a_table_of_a_stranger_is_refused_by_its_path(content: bytes, tmp_path: Path) -> None:
+    table = tmp_path / "metrics.csv"
+    table.write_bytes(content)
+    with pytest.raises(ValueError, match=r"metrics\.csv is no table of a run's numbers"):
+        curves.read(table)
+
+
+@pytest.mark.promise(
+    "an earlier evaluation in a run's folder holds absurd content",
+    "it is refused by its path, or passed over",
+)
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", "3", DEEP, '{"protocol": 3}', '{"protocol": {"instrument": []}}'],
+)
+def test_an_absurd_evaluation_is_refused_by_its_path(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"metrics\.json is no evaluation of this version"):
+        record.read(path)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", "3", DEEP, '[{"overrides": 3}]'])
+def test_a_manifest_that_is_none_is_refused_by_its_path(text: str, run: Path) -> None:
+    (run / "run.json").write_text(text)
+    found = Run.__new__(Run)
+    found.folder = run
+    with pytest.raises(ValueError, match=r"run\.json does not tell how the run began"):
+        _ = found.command

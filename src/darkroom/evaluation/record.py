@@ -134,7 +134,7 @@ def read(path: Path) -> Evaluation:
             ),
             cost={name: _float(value) for name, value in tree["cost"].items()},
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is no evaluation of this version ({error}). Delete it."
         ) from error
@@ -154,7 +154,7 @@ def _finite(tree: Any) -> Any:
 
 
 def _float(value: float | None) -> float:
-    return math.nan if value is None else value
+    return math.nan if value is None else float(value)
 
 
 def _numbers(tree: Mapping[str, Any]) -> dict[str, Number]:

@@ -188,8 +188,12 @@ class Run:
     @property
     def _typed(self) -> list[str]:
         written = self.folder / "run.json"
-        starts = json.loads(written.read_text()) if written.exists() else [{"overrides": []}]
-        return list(starts[0]["overrides"])
+        if not written.exists():
+            return []
+        try:
+            return [str(override) for override in json.loads(written.read_text())[0]["overrides"]]
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(f"{written} does not tell how the run began. Move it away.") from error
 
     def case(self) -> Case:
         """The run as a diagnosis sees it."""
