@@ -84,7 +84,7 @@ NAMES = [
     "bytes of an image file are flipped, cut, put in, taken out or swapped, in every format",
     "pixels of the asked shape come out, or a refusal in words; nothing else is raised",
 )
-@few_or_many(30, 400)
+@few_or_many(30, 200)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mutated_image_is_an_image_or_refused_in_words(name: str, examples: int) -> None:
     outcomes = set()

@@ -24,7 +24,7 @@ READING = Reading((4, 6), 3)
     "bytes of a pack's pixels or of its index are flipped, cut, put in, taken out or swapped",
     "it is made anew from the files: no other pixels, names or facts come out",
 )
-@few_or_many(30, 300)
+@few_or_many(30, 100)
 @pytest.mark.parametrize("file", ["index.jsonl", "pixels.u8"])
 def test_a_mutated_pack_gives_what_the_files_hold(
     file: str, examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -52,7 +52,7 @@ def test_a_mutated_pack_gives_what_the_files_hold(
     assert any(made_anew)
 
 
-@few_or_many(30, 300)
+@few_or_many(30, 100)
 def test_a_mutated_part_of_a_pack_is_decoded_again(
     examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +91,7 @@ def shards(folder: Path) -> Path:
     "bytes of an index of shards are flipped, cut, put in, taken out or swapped",
     "the shards are refused, or the images are those that were written",
 )
-@few_or_many(100, 1000)
+@few_or_many(100, 600)
 def test_a_mutated_index_of_shards_is_refused_or_gives_what_was_written(
     examples: int, tmp_path: Path
 ) -> None:
