@@ -140,10 +140,12 @@ def starts(sweep: Path) -> list[str]:
     return (sweep / "started.txt").read_text().splitlines()
 
 
-def wait_for(is_so: Callable[[], bool]) -> None:
+def wait_for(is_so: Callable[[], bool], *alive: subprocess.Popen[str]) -> None:
+    """Waits until something is so, and fails as soon as those that it takes are not there."""
     until = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < until, "it did not come to that"
+        assert all(process.poll() is None for process in alive), alive[0].communicate()
         time.sleep(0.02)
 
 
@@ -255,7 +257,7 @@ def test_a_sweep_that_is_stopped_lets_its_job_save_and_goes_on(
 ) -> None:
     told = ("does=ends,waits", "seed=1,2")
     sweep = begun(command(tmp_path, *told), tmp_path)
-    wait_for((tmp_path / "sweep" / "processes.txt").exists)
+    wait_for((tmp_path / "sweep" / "processes.txt").exists, sweep)
     sweep.send_signal(number)
     done = ended(sweep)
     assert done.returncode == code
@@ -266,7 +268,9 @@ def test_a_sweep_that_is_stopped_lets_its_job_save_and_goes_on(
     assert (tmp_path / "sweep" / "2-gan-digits" / "checkpoints" / "last.ckpt").exists()
 
     sweep = begun(command(tmp_path, *told), tmp_path)
-    wait_for(lambda: len((tmp_path / "sweep" / "processes.txt").read_text().splitlines()) == 2)
+    wait_for(
+        lambda: len((tmp_path / "sweep" / "processes.txt").read_text().splitlines()) == 2, sweep
+    )
     sweep.send_signal(number)
     ended(sweep)
     assert swept(tmp_path, *told).returncode == 0
@@ -286,7 +290,7 @@ def test_a_sweep_that_is_stopped_lets_its_job_save_and_goes_on(
 )
 def test_a_sweep_that_was_killed_goes_on(tmp_path: Path) -> None:
     sweep = begun(command(tmp_path, "does=waits", "seed=1,2"), tmp_path)
-    wait_for((tmp_path / "sweep" / "processes.txt").exists)
+    wait_for((tmp_path / "sweep" / "processes.txt").exists, sweep)
     sweep.kill()
     sweep.communicate()
     job = tmp_path / "sweep" / "0-gan-digits"
@@ -424,7 +428,7 @@ def test_a_search_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: P
     part.mkdir()
     assert swept(whole, *SEARCH).returncode == 0
     sweep = begun(command(part, *SEARCH, "does=dawdles"), part)
-    wait_for(lambda: (part / "sweep" / "2-gan-digits" / "run.json").exists())
+    wait_for(lambda: (part / "sweep" / "2-gan-digits" / "run.json").exists(), sweep)
     sweep.kill()
     sweep.communicate()
     assert swept(part, *SEARCH, "does=dawdles").returncode == 0
@@ -479,7 +483,7 @@ def test_a_real_job_that_is_killed_is_resumed(tmp_path: Path) -> None:
     told = [*TRAIN, "-m", *SMOKE, f"trainer.max_images={NEVER},32"]
     sweep = begun(told, tmp_path)
     killed = tmp_path / "sweep" / "0-gan-digits"
-    wait_for((killed / "checkpoints" / "last.ckpt").exists)
+    wait_for((killed / "checkpoints" / "last.ckpt").exists, sweep)
     processes_of(killed)[0].kill()
     done = ended(sweep)
     assert done.returncode == 1
@@ -488,7 +492,7 @@ def test_a_real_job_that_is_killed_is_resumed(tmp_path: Path) -> None:
     assert float(well["objective"]) > 0
 
     sweep = begun(told, tmp_path)
-    wait_for(lambda: len(json.loads((killed / "run.json").read_text())) == 2)
+    wait_for(lambda: len(json.loads((killed / "run.json").read_text())) == 2, sweep)
     sweep.send_signal(signal.SIGINT)
     assert ended(sweep).returncode == 130
     last = json.loads((killed / "run.json").read_text())[1]
@@ -503,10 +507,10 @@ def test_a_real_job_that_is_killed_is_resumed(tmp_path: Path) -> None:
 )
 def test_a_lost_device_fails_one_job(tmp_path: Path) -> None:
     devices = ("trainer.devices=2", "trainer.accelerator=cpu")
-    told = ("-m", f"trainer.max_images={NEVER},32", *devices)
-    sweep = begun([*TRAIN, *SMOKE, *told], tmp_path)
+    told = (*SMOKE, f"trainer.max_images={NEVER},32", *devices)
+    sweep = begun([*TRAIN, "-m", *told], tmp_path)
     first = tmp_path / "sweep" / "0-gan-digits"
-    wait_for((first / "checkpoints" / "last.ckpt").exists)
+    wait_for((first / "checkpoints" / "last.ckpt").exists, sweep)
     processes_of(first)[1].kill()
     done = ended(sweep)
     assert done.returncode == 1
@@ -559,7 +563,7 @@ def test_runs_of_the_same_instant_are_never_mixed(tmp_path: Path) -> None:
     refused = ended(loser)
     assert refused.returncode == 2
     assert re.search("is being trained by another process|holds a run already", refused.stderr)
-    wait_for((tmp_path / "shared" / "run.json").exists)
+    wait_for((tmp_path / "shared" / "run.json").exists, winner)
     winner.terminate()
     assert ended(winner).returncode == 143
     assert len(json.loads((tmp_path / "shared" / "run.json").read_text())) == 1
