@@ -31,6 +31,9 @@ lint: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+audit: $(READY)  ## look for known vulnerabilities of the locked requirements; says so without a network
+	$(BIN)/python requirements/audit.py
+
 format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -62,4 +65,4 @@ $(READY): pyproject.toml requirements/lock.txt requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup train smoke test test-slow lint format bench board lock clean
+.PHONY: help setup train smoke test test-slow lint audit format bench board lock clean

@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "systems": "images randomness schedules augmentation networks objectives priors systems "
     "lightning",
     "loggers": "files lightning",
-    "trainer": "images data systems checkpoint lightning",
+    "processes": "systems lightning",
+    "trainer": "images data processes systems checkpoint lightning",
     "callbacks": "images randomness schedules curves data diagnosis metrics sampling systems "
     "trainer callbacks lightning",
     "transfer": "",

@@ -48,6 +48,7 @@ def test_a_save_that_fails_leaves_the_last_checkpoint_whole(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
+@pytest.mark.promise("A checkpoint is cut off", "It is refused by its path.")
 def test_a_damaged_file_is_refused(share: float, content: dict[str, Any], tmp_path: Path) -> None:
     path = saved(tmp_path, content)
     whole = path.read_bytes()
@@ -56,6 +57,9 @@ def test_a_damaged_file_is_refused(share: float, content: dict[str, Any], tmp_pa
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.promise(
+    "A checkpoint holds a pickle that runs code", "It is refused, and nothing runs."
+)
 def test_a_checkpoint_never_runs_code(content: dict[str, Any], tmp_path: Path) -> None:
     saved(tmp_path, content | {"hostile": Hostile(tmp_path / "trace")})
     with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
@@ -63,6 +67,10 @@ def test_a_checkpoint_never_runs_code(content: dict[str, Any], tmp_path: Path) -
     assert not (tmp_path / "trace").exists()
 
 
+@pytest.mark.promise(
+    "torch's protection is switched off by an environment variable",
+    "Nothing is loaded until it is unset.",
+)
 def test_torchs_protection_cannot_be_switched_off(
     content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +96,7 @@ def test_a_config_within_a_checkpoint_is_checked_like_any_other(
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.promise("A config inside a checkpoint names os.system", "It is refused by name.")
 def test_a_config_within_a_checkpoint_can_name_only_allowed_classes(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -98,6 +107,7 @@ def test_a_config_within_a_checkpoint_can_name_only_allowed_classes(
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.promise("A checkpoint holds weights of another architecture", "They are refused.")
 def test_weights_of_another_architecture_are_refused(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -111,3 +121,33 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, {"state_dict": {}})
     with pytest.raises(ValueError, match="darkroom did not write it"):
         checkpoint.load(tmp_path)
+
+
+@pytest.mark.promise(
+    "The newest checkpoint is cut off, or a bit of it is flipped",
+    "The one before it is used, and both are named.",
+)
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_one_is_replaced_by_the_one_before(damage, content, tmp_path, capsys) -> None:
+    saved(tmp_path, content)
+    last = saved(tmp_path, content | {"images_seen": 96})
+    whole = bytearray(last.read_bytes())
+    if damage == "cut":
+        whole = whole[: len(whole) // 2]
+    else:
+        weight = content["state_dict"]["generator.layers.0.weight"]
+        whole[whole.index(weight.numpy().tobytes()) + 9] ^= 1
+    last.write_bytes(whole)
+    run = checkpoint.load(tmp_path)
+    assert (run.path.name, run.images_seen) == ("previous.ckpt", 48)
+    said = capsys.readouterr().err
+    assert f"{last} cannot be read as a checkpoint" in said
+    assert f"{run.path}, 48 images" in said
+
+
+@pytest.mark.promise(
+    "SIGKILL between the two renames of a save", "The checkpoint before it is used."
+)
+def test_between_two_renames_the_one_before_is_used(content, tmp_path) -> None:
+    saved(tmp_path, content).rename(tmp_path / "checkpoints" / "previous.ckpt")
+    assert checkpoint.load(tmp_path).images_seen == 48

@@ -3,11 +3,8 @@
 import csv
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -21,48 +18,9 @@ from torchvision.transforms.v2 import functional as transforms
 from darkroom import checkpoint, cli, config
 from darkroom.sampling import drawn
 from darkroom.verbs import sample as verbs_sample
-from darkroom.verbs import train as verbs_train
+from tests.commands import call, made, resume, train
 from tests.composed import composed
 from tests.pictures import album, break_file, zipped
-
-ROOT = Path(__file__).parents[1]
-
-Done = subprocess.CompletedProcess[str]
-
-
-def call(cwd: Path, verb: str, *arguments: str, python: tuple[str, ...] = ()) -> Done:
-    """Runs a verb as a user does: in a process of its own, from any folder."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    environment.pop("HYDRA_FULL_ERROR", None)
-    return subprocess.run(
-        [sys.executable, *python, str(ROOT / f"{verb}.py"), *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-
-
-def made(cwd: Path, *arguments: str) -> Path:
-    """The folder `run` of a smoke run that has to succeed."""
-    done = call(cwd, "train", "experiment=smoke", "hydra.run.dir=run", *arguments)
-    assert done.returncode == 0, done.stderr
-    return cwd / "run"
-
-
-def train(run_dir: Path, *arguments: str) -> float | None:
-    """A smoke run in this process, for what would not be worth a process of its own."""
-    tree = composed("train", "experiment=smoke", f"run_dir={run_dir}", *arguments)
-    config.check(tree)
-    return verbs_train.train(tree, run_dir, list(arguments))
-
-
-def resume(run_dir: Path, *arguments: str) -> float | None:
-    tree = cli._resumed(run_dir, [f"resume={run_dir}", *arguments])
-    tree.run_dir = str(run_dir)
-    config.check(tree)
-    return verbs_train.train(tree, run_dir, list(arguments))
 
 
 def sample(run: Path, *arguments: str) -> None:
@@ -594,6 +552,16 @@ def test_what_hydra_itself_refuses_is_said_and_fails(
     "the run's folder cannot be written to",
     "exit code 2 and the option to change, before anything is made",
 )
+@pytest.mark.parametrize("argument", ["model=null", "model=3", "hydra=1", "~data", "x=" + 99 * "["])
+def test_what_hydra_answers_with_a_traceback_is_refused(
+    argument: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli._refuse_what_hydra_cannot_say("train", [argument])
+    assert left.value.code == 2
+    assert f"{argument[:60]}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["hydra.run.dir=file/run"], ["-m", "hydra.sweep.dir=file"]])
 def test_a_folder_that_cannot_be_written_to_is_refused(
     arguments: list[str], tmp_path: Path

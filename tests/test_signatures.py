@@ -24,7 +24,9 @@ def targets_in(node: Any) -> set[str]:
 
 
 def targets_of_conf() -> list[str]:
-    trees = [OmegaConf.to_container(OmegaConf.load(path)) for path in CONF.rglob("*.yaml")]
+    trees = [dict(OmegaConf.to_container(OmegaConf.load(path))) for path in CONF.rglob("*.yaml")]
+    for tree in trees:
+        tree.pop("hydra", None)  # that part Hydra itself builds
     return sorted(set().union(*map(targets_in, trees)))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from errno import EIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
@@ -35,7 +36,11 @@ class CheckpointIO(TorchCheckpointIO):
         path = Path(path)
         former = path.with_stem(PREVIOUS) if path.stem == LAST else None
         with files.whole(path, former) as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's writer covers a full disk's error with its own
+                cause = error.__context__
+                raise cause if isinstance(cause, OSError) else OSError(EIO, str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def _verify(path: Path) -> None:
     with ZipFile(path) as archive:
-        if any(part.compress_type != ZIP_STORED for part in archive.infolist()):
-            raise BadZipFile("it is compressed, which torch never does")
+        parts = archive.infolist()
+        if any(part.compress_type != ZIP_STORED or part.external_attr for part in parts):
+            raise BadZipFile("a part is compressed or called a folder, which torch never does")
         damaged = archive.testzip()
     if damaged is not None:
         raise BadZipFile(f"the checksum of {damaged} is wrong")

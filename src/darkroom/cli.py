@@ -22,6 +22,7 @@ from darkroom import config, runs
 
 CONF = Path(__file__).parents[2] / "conf"
 SCRIPT = CONF.with_name("train.py")
+NEEDED = {"data", "model", "trainer", "logger", "callbacks", "run_dir"}  # a verb cannot do without
 
 
 def train() -> None:
@@ -242,8 +243,24 @@ def _open(verb: str, task: Callable[[DictConfig], Any]) -> None:
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be Unicode
+    _refuse_what_hydra_cannot_say(verb, sys.argv[1:])
     sys.argv[1:] = map(_open_ended, sys.argv[1:])
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(guarded)()
+
+
+def _refuse_what_hydra_cannot_say(verb: str, arguments: list[str]) -> None:
+    """Hydra answers these with a traceback of its parser."""
+    for argument in arguments:
+        name, equals, value = argument.lstrip("+~").partition("=")
+        is_number = bool(equals) and name in {"hydra", *_groups()} and value.isdigit()
+        is_missing = name in NEEDED and (value == "null" or argument.startswith("~"))
+        if is_number or is_missing or len(argument) > 4000 or argument.count("[") > 50:
+            shown = argument if len(argument) < 60 else f"{argument[:60]}..."
+            print(
+                f"{verb}: {shown}: there is no such choice. `python {verb}.py --help` lists them.",
+                file=sys.stderr,
+            )
+            sys.exit(2)
 
 
 def _open_ended(argument: str) -> str:

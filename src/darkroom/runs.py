@@ -27,10 +27,11 @@ def identity(composed: DictConfig) -> str:
 def unfinished(folders: Iterable[Path], wanted: str) -> Path | None:
     """The run of an identity that was begun last, has a checkpoint, and did not come to its end."""
     found = [
-        (last["started"], folder)
+        (entries[-1]["started"], folder)
         for folder in folders
-        if (last := _last_entry(folder)).get("identity") == wanted
-        and last.get("how") != FINISHED
+        if (entries := _starts(folder))
+        and entries[0].get("identity") == wanted
+        and entries[-1].get("how") != FINISHED
         and any((folder / "checkpoints").glob("*.ckpt"))
     ]
     return max(found)[1] if found else None
@@ -54,14 +55,13 @@ def held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # before it is given free to the next
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _last_entry(folder: Path) -> dict[str, Any]:
-    """The last start that a run's manifest knows of; nothing for a folder without one."""
+def _starts(folder: Path) -> list[dict[str, Any]]:
+    """The starts of a run that its manifest knows of; none of a folder that is no run."""
     try:
-        entries = json.loads((folder / "run.json").read_text())
-        return dict(entries[-1])
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
+        return list(json.loads((folder / "run.json").read_text()))
+    except (OSError, ValueError):
+        return []

@@ -1,12 +1,6 @@
 """Lightning's Trainer, with a budget in images, and the care that several devices need."""
 
-import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from lightning import Trainer as LightningTrainer
@@ -19,13 +13,11 @@ from lightning.pytorch.strategies import (
     FSDPStrategy,
     ModelParallelStrategy,
 )
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from torch import distributed
-from torch.distributed import distributed_c10d
 
 from darkroom.checkpoint import CheckpointIO
 from darkroom.data import ImageData
 from darkroom.images import Batch
+from darkroom.processes import OneRun, together
 from darkroom.systems import System
 
 
@@ -67,12 +59,14 @@ class Trainer(LightningTrainer):
             )
         for option in options.keys() & _SETTLED.keys():
             raise ValueError(f"trainer.{option} {_SETTLED[option]}. Remove it.")
+        if max_images < 1:
+            raise ValueError(f"trainer.max_images={max_images}: type a number of images above 0.")
         if not timeout > 0:
             raise ValueError(f"trainer.timeout={timeout}: type a number of seconds, such as 300.")
         _refuse_sharded(options.get("strategy", "auto"))
         super().__init__(
             max_epochs=max_epochs,
-            callbacks=[_OneRun(timeout), *(callbacks or []), _StopAtBudget()],
+            callbacks=[OneRun(timeout), *(callbacks or []), _StopAtBudget()],
             plugins=[CheckpointIO()],
             use_distributed_sampler=False,  # the stream shares itself among the devices
             enable_checkpointing=False,  # Lightning's callback follows its doubled step counter
@@ -106,7 +100,7 @@ class Trainer(LightningTrainer):
         if self.compiles:
             for part in model.trained_parts():
                 part.compile()
-        with _together(self, model):
+        with together(self, model):
             super().fit(
                 model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=weights_only
             )
@@ -164,9 +158,6 @@ _INSTEAD = {
     "accumulate_grad_batches": ", or type a larger data.batch_size",
 }
 _START = 300.0  # seconds for a process to import what it needs and to read its data
-_GRACE = 10.0  # seconds for a process to say why it ends
-# where torch has the public name it warns of the other one
-_set_timeout = getattr(distributed, "set_timeout", None) or distributed_c10d._set_pg_timeout
 _SHARDED = ("deepspeed", "fsdp", "model_parallel", "xla_fsdp")
 _WITHOUT_BATCH_NORM = (
     "vae",
@@ -189,102 +180,6 @@ def _refuse_sharded(strategy: Any) -> None:
             "supported at all (Lightning issue 19685). The networks here fit on one device. Type "
             "trainer.strategy=ddp."
         )
-
-
-@contextmanager
-def _together(trainer: Trainer, system: System) -> Iterator[None]:
-    """Processes of a run end together, and the one that failed is heard.
-
-    Without this, those that only lost it would each show a traceback of their own, and one that
-    hangs would stay behind. The first process of a machine ends those that Lightning started there;
-    torchrun and SLURM do so by themselves.
-
-    Args:
-        trainer: Of the run.
-        system: What it trains.
-
-    Raises:
-        ConnectionError: If another process has ended.
-        TimeoutError: If another process does not answer.
-    """
-    try:
-        yield
-    except Exception as error:
-        is_alone = isinstance(error, RuntimeError) and _lost_another(error)
-        codes = _end(_started(trainer), _GRACE if is_alone else 0.0)
-        if is_alone:
-            raise _left_alone(trainer, system, str(error), codes) from error
-        raise
-    except BaseException:  # all were asked to end, and do
-        _end(_started(trainer), _GRACE)
-        raise
-
-
-def _started(trainer: Trainer) -> list[Popen[bytes]]:
-    """The processes that Lightning started from this one."""
-    launcher = trainer.strategy.launcher
-    return launcher.procs if isinstance(launcher, _SubprocessScriptLauncher) else []
-
-
-def _lost_another(error: RuntimeError) -> bool:
-    """Gloo's errors have no class of their own."""
-    return isinstance(error, distributed.DistError) or "gloo/transport" in str(error)
-
-
-def _left_alone(trainer: Trainer, system: System, said: str, codes: list[int]) -> OSError:
-    place = f"After {system.images_seen:,} images process {trainer.global_rank}"
-    folder = Path(trainer.default_root_dir)
-    is_saved = any((folder / "checkpoints").glob("*.ckpt"))
-    way = f"Go on with resume={folder}" if is_saved else "Begin anew: no checkpoint was written"
-    if re.search(r"timed? ?out", said, re.IGNORECASE):
-        return TimeoutError(
-            f"{place} had no answer from another one within trainer.timeout. {way}; if that one "
-            "was only busy, with trainer.timeout=<more seconds>."
-        )
-    signals = [signal.Signals(-code).name for code in codes if code < 0]
-    why = f"which {signals[0]} ended" if signals else "which says itself why"
-    why += ", as it does where memory runs out" if "SIGKILL" in signals else ""
-    return ConnectionError(f"{place} lost another one, {why}. {way}.")
-
-
-def _end(processes: list[Popen[bytes]], patience: float) -> list[int]:
-    """Waits for processes to end, and kills those that do not.
-
-    Lightning's observer, who would kill this process beside them, is left with nothing to observe.
-
-    Returns:
-        The exit codes of those that ended by themselves.
-    """
-    remaining, codes = processes.copy(), []
-    processes.clear()
-    for process in remaining:
-        try:
-            codes.append(process.wait(patience))
-        except TimeoutExpired:
-            process.kill()
-            process.wait()
-    return codes
-
-
-class _OneRun(Callback):
-    """Devices that train together have one folder, and wait for one another only so long."""
-
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
-
-    def setup(self, trainer: Trainer, system: System, stage: str) -> None:
-        mine = trainer.default_root_dir
-        firsts = trainer.strategy.broadcast(mine)
-        if not trainer.strategy.reduce_boolean_decision(mine == firsts):
-            raise ValueError(
-                f"Process {trainer.global_rank} of {trainer.world_size} has {mine} as the run's "
-                f"folder, and the first one has {firsts}: torchrun and SLURM start each by itself. "
-                "Type hydra.run.dir=<folder>, the same for all."
-            )
-
-    def on_train_start(self, trainer: Trainer, system: System) -> None:
-        if distributed.is_initialized():
-            _set_timeout(timedelta(seconds=self.timeout))
 
 
 class _StopAtBudget(Callback):

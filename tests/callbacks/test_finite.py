@@ -52,6 +52,10 @@ CASES = [
 ]
 
 
+@pytest.mark.promise(
+    "A layer's output becomes infinite, in G, in D or in a VAE",
+    "No weight moves, the run stops, and loss, layer, clock and remedy are named.",
+)
 @pytest.mark.parametrize(("model", "path", "kind", "loss", "option"), CASES)
 def test_the_layer_is_named_and_what_to_type(model, path, kind, loss, option, run, tmp_path):
     table = Table(str(tmp_path))
@@ -103,6 +107,9 @@ def test_a_rehearsal_finds_what_depends_on_the_noise_of_the_step(run):
     assert "network.decoder.layers.0 (Linear) made it" in said
 
 
+@pytest.mark.promise(
+    "A weight is not finite", "It is never saved; the last checkpoint is from before."
+)
 @pytest.mark.parametrize("model", ["gan", "vae"])
 def test_weights_that_are_not_finite_are_never_saved(model, run, tmp_path: Path):
     path = {"gan": "generator.layers.0", "vae": "network.encoder.layers.0"}[model]

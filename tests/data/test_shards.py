@@ -1,3 +1,5 @@
+"""Shards: chunks of a large set that are fetched, kept, verified and streamed."""
+
 import errno
 import itertools
 import json

@@ -293,7 +293,9 @@ OUT_OF_RANGE = [
 
     "model.generator_optimizer.lr=-1", "model.generator_optimizer.lr=nan",
     "model.generator_optimizer.betas=[2,2]", "model.generator_optimizer.betas=[0.5]",
-    "callbacks.samples.every=-1",
+    "callbacks.samples.every=-1", "callbacks.checkpoints.every=0",
+    "callbacks.checkpoints.minutes=0", "data.num_workers=-1", "model.half_life=-1",
+    "trainer.max_images=0", "trainer.timeout=0",
     "callbacks.samples.n=0", "callbacks.quality.n=-1", "trainer.devices=0",
     "data.augmentation=[{_target_:darkroom.augmentation.HorizontalFlip,probability:2}]",
 ]  # fmt: skip

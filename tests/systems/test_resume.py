@@ -45,6 +45,10 @@ def options_of(run_options, **data):
         ("adaptive", "digits", True),
     ],
 )
+@pytest.mark.promise(
+    "A run stops after any step and is resumed: in any epoch, with augmentation, schedules and ADA",
+    "It ends with the weights, averages and moments of an uninterrupted one, bit for bit.",
+)
 def test_run_stopped_after_any_step_ends_bit_equal(
     model, resident, source, folder, run, tmp_path: Path
 ):
@@ -65,6 +69,7 @@ def test_run_stopped_after_any_step_ends_bit_equal(
         assert resumed.system.images_seen == STEPS * BATCH_SIZE
 
 
+@pytest.mark.promise("Another number of worker processes", "The same weights, bit for bit.")
 @pytest.mark.parametrize("model", ["gan", "vae"])
 @pytest.mark.parametrize("source", ["digits", "folder"])
 def test_where_batches_come_from_changes_no_weight(model, source, folder, run):

@@ -85,6 +85,8 @@ class ImageData(LightningDataModule):
             raise ValueError(f"data.validation={validation}: type a share such as 0.1.")
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: type at least 1, such as 64.")
+        if num_workers < 0:
+            raise ValueError(f"data.num_workers={num_workers}: type 0 for none, or how many.")
         if limit is not None and limit < 1:
             raise ValueError(f"data.limit={limit}: type a number of images, or null for all.")
         if min(sides(resolution)) < 1:

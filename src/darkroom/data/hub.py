@@ -9,7 +9,7 @@ import numpy as np
 
 from darkroom.data.own import Packed
 from darkroom.intake.labelling import SPLITS, Labelling
-from darkroom.intake.sources import Entry, Listing, Source
+from darkroom.intake.sources import MAX_BYTES, Entry, Listing, Source
 
 CLASSES = "string", "large_string", "int", "uint", "bool"  # types of a column that may hold classes
 
@@ -29,7 +29,12 @@ class Rows:
         cell = self.table[int(name)][self.column]
         if cell is None:
             raise ValueError("its row has no image")
-        return cell["bytes"] or Path(cell["path"]).read_bytes()
+        if cell["bytes"]:
+            return bytes(cell["bytes"])
+        path = Path(cell["path"])
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:  # it may name a device, or a pipe
+            raise ValueError("its row names no file of a picture's size")
+        return path.read_bytes()
 
 
 class HuggingFace(Packed):

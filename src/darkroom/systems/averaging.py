@@ -23,10 +23,15 @@ class AveragedNetwork(AveragedModel):
         network: What is averaged.
         half_life: Images after which a step's share has halved.
 
+    Raises:
+        ValueError: If the half-life is negative.
+
     Source: Karras et al. 2020 (StyleGAN2-ADA), arXiv 2006.06676: half-life in images, ramped up.
     """
 
     def __init__(self, network: nn.Module, half_life: float | Schedule) -> None:
+        if not at(half_life, 0) >= 0:
+            raise ValueError(f"model.half_life={half_life}: type a number of images from 0 on.")
         super().__init__(network, multi_avg_fn=self._blend, use_buffers=True)
         self.half_life = half_life
         self.images_seen = 0

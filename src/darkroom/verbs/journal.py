@@ -36,6 +36,7 @@ class Journal(Callback):
     ) -> None:
         self.folder, self.composed, self.entry = folder, composed, entry
         self.saved, self.beginning = saved, beginning
+        self.has_begun = False
 
     @property
     def manifest(self) -> Path:
@@ -56,6 +57,7 @@ class Journal(Callback):
             print(f"\n{self.beginning}\n")
             self.entry["init_from"] = self.beginning.record()
         provenance.append(self.manifest, self.entry)
+        self.has_begun = True
 
     def on_train_end(self, trainer: Trainer, system: System) -> None:
         self._conclude(system, runs.FINISHED)
@@ -65,5 +67,5 @@ class Journal(Callback):
 
     @rank_zero_only
     def _conclude(self, system: System, how: str) -> None:
-        if self.manifest.exists():
+        if self.has_begun:
             provenance.conclude(self.manifest, system.images_seen, how)
