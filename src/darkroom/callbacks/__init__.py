@@ -10,6 +10,7 @@ from darkroom.callbacks.game import Game
 from darkroom.callbacks.gradient_norms import GradientNorms
 from darkroom.callbacks.interruptions import Interrupted, Interruptions
 from darkroom.callbacks.measurement import Measurement
+from darkroom.callbacks.memory import Memory
 from darkroom.callbacks.pictures import Pictures, ReconstructionGrid, SampleGrid
 from darkroom.callbacks.posterior import Posterior
 from darkroom.callbacks.progress import Progress
@@ -30,6 +31,7 @@ __all__ = [
     "Interrupted",
     "Interruptions",
     "Measurement",
+    "Memory",
     "Pictures",
     "Posterior",
     "Progress",

@@ -79,7 +79,7 @@ def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float |
     try:
         trainer.fit(system, datamodule=data, ckpt_path=saved)
     except torch.OutOfMemoryError as error:
-        raise ValueError(_out_of_memory(trainer, system, data.batch_size, run_dir)) from error
+        raise ValueError("\n".join(getattr(error, "__notes__", [str(error)]))) from error
     except Interrupted as interrupted:
         _leave(interrupted, trainer, system, run_dir)
     return _finish(trainer, run_dir, composed)
@@ -111,18 +111,6 @@ def _leave(interrupted: Interrupted, trainer: Trainer, system: System, run_dir: 
         file=sys.stderr,
     )
     sys.exit(interrupted.code)
-
-
-def _out_of_memory(trainer: Trainer, system: System, batch_size: int, run_dir: Path) -> str:
-    options = [f"data.batch_size={max(1, batch_size // 2)}"]
-    if trainer.precision == "32-true":
-        options.append("trainer.precision=bf16-mixed")
-    is_saved = (run_dir / "checkpoints" / "last.ckpt").exists()
-    way = f"Go on with resume={run_dir} and" if is_saved else "Begin anew with"
-    return (
-        f"After {system.images_seen:,} images the memory of {system.device} did not suffice for "
-        f"data.batch_size={batch_size}. {way} {' or '.join(options)}, or train a smaller model."
-    )
 
 
 def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | None:
