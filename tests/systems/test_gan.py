@@ -128,6 +128,9 @@ def test_saturating_form_is_the_value_function_itself():
     torch.testing.assert_close(found, (1 - fake.sigmoid()).log())
 
 
+@pytest.mark.promise(
+    "Two optimizers step for each batch", "The clock, budgets and logs count images all the same."
+)
 def test_clock_counts_images_and_not_optimizer_steps(run):
     finished = run("gan", images=80)
     assert finished.system.images_seen == 80

@@ -80,6 +80,10 @@ def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float |
         trainer.fit(system, datamodule=data, ckpt_path=saved)
     except torch.OutOfMemoryError as error:
         raise ValueError("\n".join(getattr(error, "__notes__", [str(error)]))) from error
+    except RuntimeError as error:
+        if "DataLoader" not in str(error):
+            raise
+        raise OSError(_without_a_worker(error, system, run_dir, data.num_workers)) from error
     except Interrupted as interrupted:
         _leave(interrupted, trainer, system, run_dir)
     return _finish(trainer, run_dir, composed)
@@ -111,6 +115,15 @@ def _leave(interrupted: Interrupted, trainer: Trainer, system: System, run_dir: 
         file=sys.stderr,
     )
     sys.exit(interrupted.code)
+
+
+def _without_a_worker(error: RuntimeError, system: System, run_dir: Path, workers: int) -> str:
+    """Torch has no class for a worker process that was killed, or that does not answer."""
+    return (
+        f"After {system.images_seen:,} images one of data.num_workers={workers} processes that "
+        f"read images was lost: {str(error).strip()} Memory may be short, or shared memory (in a "
+        f"container, --shm-size). Go on with resume={run_dir} data.num_workers=0."
+    )
 
 
 def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | None:
