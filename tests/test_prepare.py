@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 
 from darkroom import checkpoint, config
 from darkroom.verbs import prepare as preparing
+from tests.commands import ROOT, Done, call
 from tests.composed import composed
 from tests.pictures import album, break_file, picture
-from tests.test_cli import ROOT, Done, call
 
 NAME = "my sprites (1)"
 BROKEN = "heroes/07\udcff.png"  # as Python has a byte that is no UTF-8

@@ -66,12 +66,12 @@ def _train(composed: DictConfig) -> float | None:
         return _train_in_a_process_of_its_own(composed, overrides)
 
     run_dir = Path(os.path.relpath(hydra_config.runtime.output_dir))
-    typed = overrides
-    if composed.resume == "auto":
-        composed.resume, typed = _unfinished(composed, run_dir), []
-    if composed.resume is not None:
+    found = _unfinished(composed, run_dir) if composed.resume == runs.AUTO else None
+    if found is not None:
+        run_dir, composed = found, _resumed(found, [])
+    elif composed.resume not in (None, runs.AUTO):
         run_dir = Path(composed.resume).expanduser()
-        composed = _resumed(run_dir, typed)
+        composed = _resumed(run_dir, overrides)
     composed.run_dir = str(run_dir)
     config.check(composed)
 
@@ -160,7 +160,7 @@ def _compare(composed: DictConfig) -> None:
     compare(composed)
 
 
-def _unfinished(composed: DictConfig, run_dir: Path) -> str | None:
+def _unfinished(composed: DictConfig, run_dir: Path) -> Path | None:
     """The newest run of this config that is not finished; further processes are told which it is.
 
     It lies where `hydra.run.dir` was typed, else beside the other runs of all days.
@@ -168,11 +168,10 @@ def _unfinished(composed: DictConfig, run_dir: Path) -> str | None:
     is_named = any(each.startswith("hydra.run.dir=") for each in HydraConfig.get().overrides.hydra)
     folders = [run_dir] if is_named else [*run_dir.parents[1].glob("*/*/")]
     found = runs.unfinished(folders, runs.identity(composed))
-    if found is None:
-        return None
-    print(f"goes on with {found}")
-    sys.argv[1:] = [f"++resume={config.spelt(str(found))}"]
-    return str(found)
+    if found is not None:
+        print(f"goes on with {found}")
+        sys.argv[1:] = [f"++resume={config.spelt(str(found))}"]
+    return found
 
 
 def _resumed(run_dir: Path, overrides: list[str]) -> DictConfig:
@@ -213,7 +212,7 @@ def _train_in_a_process_of_its_own(composed: DictConfig, overrides: list[str]) -
 
     hydra_config = HydraConfig.get()
     folder = Path(os.path.relpath(hydra_config.runtime.output_dir))
-    is_elsewhere = composed.resume not in (None, "auto")
+    is_elsewhere = composed.resume not in (None, runs.AUTO)
     run_dir = Path(composed.resume).expanduser() if is_elsewhere else folder
     minutes = hydra_config.callbacks["sweep"].minutes
     try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 FINISHED = "finished"
+AUTO = "auto"  # resume=auto: the run that `unfinished` finds, or a new one
+LOCK = ".lock"
 PLACES = {"run_dir": ".", "resume": None, "resumed_at": 0}  # where a run is, and not what it is
 
 
@@ -27,14 +30,34 @@ def identity(composed: DictConfig) -> str:
 def unfinished(folders: Iterable[Path], wanted: str) -> Path | None:
     """The run of an identity that was begun last, has a checkpoint, and did not come to its end."""
     found = [
-        (entries[-1]["started"], folder)
+        (last["started"], folder)
         for folder in folders
-        if (entries := _starts(folder))
-        and entries[0].get("identity") == wanted
-        and entries[-1].get("how") != FINISHED
-        and any((folder / "checkpoints").glob("*.ckpt"))
+        if is_of(folder, wanted)
+        and (last := _starts(folder)[-1]).get("how") != FINISHED
+        and has_checkpoint(folder)
     ]
     return max(found)[1] if found else None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is anything to go on from."""
+    return any((folder / "checkpoints").glob("*.ckpt"))
+
+
+def is_of(folder: Path, identity: str) -> bool:
+    """Whether a folder holds a run that was begun with this identity."""
+    entries = _starts(folder)
+    return bool(entries) and entries[0].get("identity") == identity
+
+
+def clear(folder: Path, kept: Iterable[str] = (LOCK,)) -> None:
+    """Removes what a run without a checkpoint has left, which would be mixed with the new one's."""
+    assert not has_checkpoint(folder), "what can be resumed is never removed"
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in kept:
+            path.unlink()
 
 
 @contextmanager
@@ -45,7 +68,7 @@ def held(folder: Path) -> Iterator[None]:
         ValueError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", blocking=False)
+    lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
     except Timeout:

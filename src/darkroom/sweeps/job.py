@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ GRACE = 60.0  # seconds that a job has to save itself when it is asked to end
 HINTS = ("(HYDRA_FULL_ERROR=1", "Set the environment variable HYDRA_FULL_ERROR")
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
-_libc = ctypes.CDLL(None)
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Job:
@@ -128,13 +127,9 @@ class Job:
 
     def _arguments(self) -> list[str]:
         """Resumes what has a checkpoint. What has none begins anew: there is nothing to lose."""
-        if any((self.folder / "checkpoints").glob("*.ckpt")):
+        if runs.has_checkpoint(self.folder):
             return [f"resume={config.spelt(str(self.folder))}"]
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name not in (LOG, RECORD):
-                path.unlink()
+        runs.clear(self.folder, kept=(LOG, RECORD))
         return self.overrides
 
     def _last_line(self, begin: int) -> str:
@@ -173,5 +168,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _end_with_parent() -> None:
     """Lets this process end when the sweep's does, even if that one is killed (on Linux)."""
-    if sys.platform == "linux":
+    if _libc is not None:
         _libc.prctl(SET_DEATH_SIGNAL, signal.SIGTERM)

@@ -41,9 +41,10 @@ def train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | 
 
 def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float | None:
     identity = runs.identity(composed)
-    saved, content = checkpoint.recall(run_dir) if composed.resume else (None, {})
+    is_new = composed.resume in (None, runs.AUTO)
+    saved, content = (None, {}) if is_new else checkpoint.recall(run_dir)
     if saved is None:
-        _refuse_taken(run_dir)
+        _take(run_dir, identity if composed.resume == runs.AUTO else None)
     else:
         composed.resumed_at = content["images_seen"]
         if composed.resumed_at >= composed.trainer.max_images:
@@ -94,12 +95,22 @@ def _build_all(nodes: DictConfig) -> list[Any]:
 
 
 @rank_zero_only
-def _refuse_taken(run_dir: Path) -> None:
-    if (run_dir / "config.yaml").exists():
-        raise ValueError(
-            f"hydra.run.dir={run_dir} holds a run already. Type resume={run_dir} to continue it, "
-            "or choose another folder."
-        )
+def _take(run_dir: Path, identity: str | None) -> None:
+    """Takes a folder for a new run, if there is none in it yet.
+
+    Args:
+        run_dir: The folder.
+        identity: Of a run that may begin anew in it, if it was killed before it saved anything.
+    """
+    if not (run_dir / "config.yaml").exists():
+        return
+    if identity and runs.is_of(run_dir, identity) and not runs.has_checkpoint(run_dir):
+        runs.clear(run_dir)
+        return
+    raise ValueError(
+        f"hydra.run.dir={run_dir} holds a run already. Type resume={run_dir} to continue it, "
+        "or choose another folder."
+    )
 
 
 def _leave(interrupted: Interrupted, trainer: Trainer, system: System, run_dir: Path) -> NoReturn:
