@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from darkroom import cli, config
+from darkroom.verbs import sample as verbs_sample
 from darkroom.verbs import train as verbs_train
 from tests.composed import composed
 
@@ -56,3 +57,13 @@ def resume(run_dir: Path, *arguments: str) -> float | None:
     tree.run_dir = str(run_dir)
     config.check(tree)
     return verbs_train.train(tree, run_dir, list(arguments))
+
+
+def sample(run: Path, *arguments: str) -> None:
+    tree = composed("sample", f"run={run}", *arguments)
+    config.check(tree)
+    verbs_sample.sample(tree)
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from darkroom import checkpoint
 from darkroom.sampling import drawn
-from tests.test_cli import sample, train
+from tests.commands import sample, train
 
 DIGITS = tuple("0123456789")
 

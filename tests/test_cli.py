@@ -17,16 +17,8 @@ from torchvision.transforms.v2 import functional as transforms
 
 from darkroom import checkpoint, cli, config
 from darkroom.sampling import drawn
-from darkroom.verbs import sample as verbs_sample
-from tests.commands import call, made, resume, train
-from tests.composed import composed
+from tests.commands import call, content, made, resume, sample, train
 from tests.pictures import album, break_file, zipped
-
-
-def sample(run: Path, *arguments: str) -> None:
-    tree = composed("sample", f"run={run}", *arguments)
-    config.check(tree)
-    verbs_sample.sample(tree)
 
 
 def budget(run: Path) -> int:
@@ -57,10 +49,6 @@ def board(run: Path) -> EventAccumulator:
 def steps_of(events: EventAccumulator, tag: str) -> list[int]:
     """Without repetitions: HPARAMS shows a run's last numbers by writing them a second time."""
     return list(dict.fromkeys(event.step for event in events.Scalars(tag)))
-
-
-def content(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

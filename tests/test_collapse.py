@@ -6,7 +6,7 @@ import pytest
 
 from darkroom.diagnosis import Finding, diagnose
 from darkroom.evaluation.run import Run
-from tests.test_cli import train
+from tests.commands import train
 
 pytestmark = pytest.mark.slow
 

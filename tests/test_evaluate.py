@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from darkroom import checkpoint, cli
 from darkroom.data.datasets import digits
 from darkroom.evaluation import record
+from tests.commands import call, content, resume, train
 from tests.pictures import album
-from tests.test_cli import call, content, resume, train
 
 QUICK = (
     "features=thumbnail",

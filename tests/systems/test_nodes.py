@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from darkroom import checkpoint
-from tests.test_cli import content, train
+from tests.commands import content, train
 
 pytestmark = pytest.mark.slow
 
