@@ -143,6 +143,18 @@ def test_a_clusters_warning_puts_the_job_back_into_the_queue(
     assert (tmp_path / "said").read_text() == f"requeue {job} saved\n"
 
 
+def test_a_job_that_cannot_be_put_back_is_saved_all_the_same(
+    signalled, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("PATH", "")  # where no scontrol is
+    signalled(2, signal.SIGUSR1)
+    with pytest.raises(SystemExit) as left:
+        train(tmp_path / "run", *NARROW)
+    assert left.value.code == 128 + signal.SIGUSR1
+    assert "scontrol requeue 12: failed" in capsys.readouterr().err
+
+
 def test_ctrl_c_does_not_put_a_job_back_into_the_queue(signalled, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     monkeypatch.setenv("PATH", "")  # where no scontrol is

@@ -95,6 +95,9 @@ def _requeue() -> None:
         return
     if array is not None:
         job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
-    said = f"failed: {done.stderr.strip()}" if done.returncode else "done"
+    try:
+        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+        said = f"failed: {done.stderr.strip()}" if done.returncode else "done"
+    except OSError as error:  # the run is saved all the same
+        said = f"failed: {error}"
     print(f"scontrol requeue {job}: {said}", file=sys.stderr)
