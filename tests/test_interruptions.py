@@ -164,6 +164,17 @@ def test_ctrl_c_does_not_put_a_job_back_into_the_queue(signalled, tmp_path, monk
     assert left.value.code == 130
 
 
+def test_ctrl_c_before_the_first_step_says_the_same(tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Interruptions, "on_train_start", stop)
+    with pytest.raises(SystemExit) as left:
+        train(tmp_path / "run", *NARROW)
+    assert left.value.code == 130
+    assert "interrupted by SIGINT after 0 images" in capsys.readouterr().err
+
+
 # --- real processes
 
 
@@ -258,13 +269,13 @@ def test_the_same_command_again_goes_on(tmp_path):
     (folder,) = tmp_path.glob("outputs/*/*")
     before = checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"]
     run = started(tmp_path, "resume=auto", "seed=3")
-    manifest = folder / "run.json"
-    wait_for(lambda: len(json.loads(manifest.read_text())) == 2, run)
+    last = folder / "checkpoints" / "last.ckpt"
+    wait_for(lambda: checkpoint.read(last)["images_seen"] > before, run)
     os.killpg(run.pid, signal.SIGINT)
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 130
     assert f"goes on with {folder.relative_to(tmp_path)}" in said
-    assert checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] > before
+    assert len(json.loads((folder / "run.json").read_text())) == 2
     other = ["experiment=smoke", *NARROW, "resume=auto", "seed=4", "trainer.max_images=16"]
     done = call(tmp_path, "train", *other)
     assert done.returncode == 0, done.stderr

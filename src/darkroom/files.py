@@ -26,7 +26,7 @@ def whole(path: Path, former: Path | None = None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         if former is not None and path.exists():
-            path.replace(former)
+            _keep(path, former)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -38,6 +38,16 @@ def sweep(folder: Path) -> None:
     """Removes what a killed process had begun to write in a folder."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
+
+
+def _keep(path: Path, former: Path) -> None:
+    """Gives a file a second name; who reads it under the first one meanwhile notices nothing."""
+    second = former.with_name(f".{former.name}.{os.getpid()}.part")
+    try:
+        os.link(path, second)
+        second.replace(former)
+    except OSError:  # a file system without links: for a moment the first name is nobody's
+        path.replace(former)
 
 
 def _flush_names(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """train.py: trains a model, from nothing or from another run's weights, or continues a run."""
 
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -87,6 +88,10 @@ def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float |
         raise OSError(_without_a_worker(error, system, run_dir, data.num_workers)) from error
     except Interrupted as interrupted:
         _leave(interrupted, trainer, system, run_dir)
+    except SystemExit as left:
+        if isinstance(left.__context__, KeyboardInterrupt):  # Ctrl-C before the first step
+            _leave(Interrupted(signal.SIGINT), trainer, system, run_dir)
+        raise
     return _finish(trainer, run_dir, composed)
 
 
