@@ -15,6 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from darkroom import checkpoint
 from darkroom.callbacks import Interruptions
+from darkroom.callbacks.pictures import Pictures
+from darkroom.systems import System
 from tests.commands import call, command, environment, resume, train
 
 STEPS, BATCH_SIZE = 20, 8  # more than the 14 steps of a pass over the data
@@ -103,6 +105,36 @@ def test_a_signal_at_any_step_costs_nothing(model, signalled, tmp_path, monkeypa
         assert pictures(run) == pictures(tmp_path / "whole")
         hows = [entry["how"] for entry in json.loads((run / "run.json").read_text())]
         assert hows == [f"interrupted by {number.name}", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(torch, "save"), (System, "on_validation_end"), (Pictures, "act")]
+)
+@pytest.mark.promise(
+    "SIGTERM while a checkpoint is written, while it validates, while pictures are drawn",
+    "That is done to its end; resumed, the run ends bit-equal to an uninterrupted one.",
+)
+def test_a_signal_that_comes_between_steps_costs_nothing(owner, name, tmp_path, monkeypatch):
+    options = ["model=vae", f"trainer.max_images={STEPS * BATCH_SIZE}"]
+    train(tmp_path / "whole", *options)
+    undisturbed, calls = getattr(owner, name), []
+
+    def disturbed(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return undisturbed(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, disturbed)
+    with pytest.raises(SystemExit) as left:
+        train(tmp_path / "run", *options)
+    assert left.value.code == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    resume(tmp_path / "run")
+    expected, got = tensors(tmp_path / "whole"), tensors(tmp_path / "run")
+    assert [name for name in expected if not torch.equal(got[name], expected[name])] == []
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+    assert pictures(tmp_path / "run") == pictures(tmp_path / "whole")
 
 
 @pytest.mark.promise("A second signal while a step takes long", "The process ends at once.")

@@ -5,6 +5,7 @@ import random
 import resource
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from darkroom.callbacks import Checkpoints
 from darkroom.checkpoint import CheckpointIO
 
 KILLS = 120
+NOBODY = 65534
 WEIGHTS = np.arange(300_000.0)
 
 
@@ -67,6 +69,55 @@ def test_a_disk_that_is_full_for_a_while_is_borne(run, tmp_path: Path, capsys):
     said = capsys.readouterr().err
     assert "It goes on (1 of 2 times)." in said
     assert "It goes on (2 of 2 times)." in said
+
+
+class ReadOnly(Callback):
+    """Takes away the right to write into a run's checkpoints, from one clock on to another."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.first, self.last = first, last
+
+    def on_train_batch_start(self, trainer, system, batch, batch_idx) -> None:
+        is_denied = self.first <= system.images_seen <= self.last
+        allow(Path(trainer.default_root_dir) / "checkpoints", not is_denied)
+
+
+def allow(folder: Path, may_write: bool) -> None:
+    """Root may write anywhere, so it becomes nobody meanwhile."""
+    if os.getuid() == 0:
+        os.seteuid(0 if may_write else NOBODY)
+    elif folder.exists():
+        folder.chmod(0o755 if may_write else 0o555)
+
+
+@pytest.fixture
+def denied(tmp_path: Path):
+    """A folder that nobody can look into, at least."""
+    above = [tmp_path, *tmp_path.parents[: len(tmp_path.parts) - 3]]
+    modes = {folder: folder.stat().st_mode for folder in above}
+    for folder, mode in modes.items():
+        folder.chmod(mode | 0o011)
+    yield
+    allow(tmp_path / "checkpoints", True)
+    for folder, mode in modes.items():
+        folder.chmod(mode)
+
+
+@pytest.mark.promise(
+    "A folder that can no longer be written to",
+    "The run bears it as configured, then stops and says so; the last checkpoint stays whole.",
+)
+@pytest.mark.parametrize(
+    ("patience", "kept"),
+    [(0, {"last.ckpt": 32, "previous.ckpt": 16}), (2, {"last.ckpt": 96, "previous.ckpt": 80})],
+)
+def test_a_folder_that_cannot_be_written_to(patience, kept, denied, run, tmp_path: Path, capsys):
+    callbacks = (ReadOnly(48, 64), Checkpoints(every=16, patience=patience))
+    with nullcontext() if patience else pytest.raises(OSError, match="written: Permission denied"):
+        run("gan", images=96, callbacks=callbacks)
+    allow(tmp_path / "checkpoints", True)
+    assert clocks(tmp_path) == kept
+    assert ("It goes on (2 of 2 times)." in capsys.readouterr().err) == bool(patience)
 
 
 def test_the_end_of_a_run_bears_no_failure(run, tmp_path: Path):

@@ -1,12 +1,14 @@
 """A run that is lost stops, and says where."""
 
 import re
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.precision import MixedPrecision
 
 from darkroom import checkpoint
 from darkroom.callbacks import Checkpoints, Finite, Measurement
@@ -187,6 +189,38 @@ def test_a_step_that_is_not_finite_leaves_all_of_its_player_as_it_was(
     assert all(tensor.isfinite().all() for tensor in weights.seen[-1].values())
     told = [row.split(",")[::2] for row in table.path.read_text().splitlines() if "skipped" in row]
     assert told == [["32", "1.0"], ["64", "2.0"]]
+
+
+class Scaled(MixedPrecision):
+    """16-mixed on a processor: a scaler as on a GPU, and networks that stay in 32 bits."""
+
+    def __init__(self) -> None:
+        super().__init__("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+
+    def forward_context(self) -> nullcontext:
+        return nullcontext()
+
+
+class InHalf(Callback):
+    """Trains a run as 16-mixed does, where Lightning would refuse to."""
+
+    def setup(self, trainer, system, stage):
+        trainer.strategy.precision_plugin = Scaled()
+
+
+@pytest.mark.promise(
+    "16-mixed: an infinite gradient of the discriminator alone",
+    "Only its step is left out; the generator's gradient is what it would have been.",
+)
+def test_a_scaler_that_is_lowered_for_one_player_does_not_stretch_the_other(run):
+    """Scales are powers of two, so the weights are those of a run in 32 bits, bit for bit."""
+    spoil = Spoil("discriminator.layers.0.weight", 1, 3)
+    plain, scaled = Weights(), Weights()
+    run("gan", images=5 * 16, callbacks=(Finite(), spoil, plain))
+    mixed = run("gan", images=5 * 16, callbacks=(InHalf(), Finite(), spoil, scaled))
+    assert mixed.trainer.precision_plugin.scaler.get_scale() == 2**16 / 4
+    for expected, got in zip(plain.seen, scaled.seen, strict=True):
+        assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
 
 
 def test_so_many_in_a_row_stop_a_run_and_others_begin_the_count_anew(run, monkeypatch):
