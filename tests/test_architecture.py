@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "images": "",
     "randomness": "",
     "files": "",
-    "provenance": "files",
+    "provenance": "files checkpoint images provenance",
+    "provenance.manifest": "files",
     "runs": "omegaconf",
     "signatures": "",
     "schedules": "",
@@ -42,8 +43,8 @@ MAY_IMPORT = {
     "loggers": "files lightning",
     "processes": "systems lightning",
     "trainer": "images data processes systems checkpoint lightning",
-    "callbacks": "images randomness schedules curves data diagnosis metrics sampling systems "
-    "trainer callbacks lightning",
+    "callbacks": "images randomness schedules curves data diagnosis metrics provenance sampling "
+    "systems trainer callbacks lightning",
     "transfer": "",
     "checkpoint": "config files systems lightning omegaconf",
     "beginning": "checkpoint config systems transfer omegaconf",

@@ -7,8 +7,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from darkroom import files, provenance, runs
+from darkroom import files, runs
 from darkroom.beginning import Beginning
+from darkroom.provenance import manifest
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -56,7 +57,7 @@ class Journal(Callback):
         if self.beginning is not None:
             print(f"\n{self.beginning}\n")
             self.entry["init_from"] = self.beginning.record()
-        provenance.append(self.manifest, self.entry)
+        manifest.append(self.manifest, self.entry)
         self.has_begun = True
 
     def on_train_end(self, trainer: Trainer, system: System) -> None:
@@ -68,4 +69,4 @@ class Journal(Callback):
     @rank_zero_only
     def _conclude(self, system: System, how: str) -> None:
         if self.has_begun:
-            provenance.conclude(self.manifest, system.images_seen, how)
+            manifest.conclude(self.manifest, system.images_seen, how)

@@ -11,11 +11,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from darkroom import checkpoint, config, provenance, randomness, runs
+from darkroom import checkpoint, config, randomness, runs
 from darkroom.beginning import begin, load_origin
 from darkroom.callbacks import Interrupted
 from darkroom.data import ImageData
 from darkroom.diagnosis import dotted
+from darkroom.provenance import manifest
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 from darkroom.verbs.journal import Journal
@@ -67,7 +68,7 @@ def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float |
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
         checkpoint.restore(system, content, saved)
     beginning = begin(system, composed, origin) if origin is not None else None
-    entry = provenance.manifest(composed.seed, overrides, data.training.fingerprint())
+    entry = manifest.entry(composed.seed, overrides, data.training.fingerprint())
     entry["identity"] = identity
     trainer: Trainer = config.build(
         composed.trainer,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import torch
 
-from darkroom import provenance
+from darkroom.provenance import manifest
 
 
 def git(folder, *arguments):
@@ -16,21 +16,21 @@ def git(folder, *arguments):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    (tmp_path / "provenance.py").touch()
+    monkeypatch.setattr(manifest, "__file__", str(tmp_path / "manifest.py"))
+    (tmp_path / "manifest.py").touch()
     git(tmp_path, "init")
-    git(tmp_path, "add", "provenance.py")
+    git(tmp_path, "add", "manifest.py")
     git(tmp_path, "commit", "-m", "first")
     return tmp_path
 
 
 def test_a_manifest_says_what_a_repetition_needs():
-    manifest = provenance.manifest(seed=7, overrides=["model=vae"], data="fingerprint")
-    assert (manifest["seed"], manifest["overrides"]) == (7, ["model=vae"])
-    assert manifest["data"] == "fingerprint"
-    assert manifest["versions"]["torch"] == torch.__version__.split("+")[0]
-    assert len(manifest["hardware"]["gpus"]) == torch.cuda.device_count()
-    assert abs(datetime.now(UTC) - datetime.fromisoformat(manifest["started"])).seconds < 60
+    entry = manifest.entry(seed=7, overrides=["model=vae"], data="fingerprint")
+    assert (entry["seed"], entry["overrides"]) == (7, ["model=vae"])
+    assert entry["data"] == "fingerprint"
+    assert entry["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert len(entry["hardware"]["gpus"]) == torch.cuda.device_count()
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(entry["started"])).seconds < 60
 
 
 @pytest.mark.parametrize("dirty", [False, True])
@@ -38,23 +38,23 @@ def test_the_code_is_its_commit_and_whether_files_differed(checkout, dirty):
     if dirty:
         (checkout / "new.py").touch()
     commit = git(checkout, "rev-parse", "HEAD").strip()
-    assert provenance.manifest(0, [], "")["code"] == {"commit": commit, "dirty": dirty}
+    assert manifest.entry(0, [], "")["code"] == {"commit": commit, "dirty": dirty}
 
 
 def test_the_commit_of_somebody_elses_repository_is_not_ours(checkout, monkeypatch):
     (checkout / "installed.py").touch()  # as in a virtual environment within a checkout
-    monkeypatch.setattr(provenance, "__file__", str(checkout / "installed.py"))
-    assert provenance.manifest(0, [], "")["code"] == {"commit": None, "dirty": None}
+    monkeypatch.setattr(manifest, "__file__", str(checkout / "installed.py"))
+    assert manifest.entry(0, [], "")["code"] == {"commit": None, "dirty": None}
 
 
 def test_outside_a_checkout_the_code_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    assert provenance.manifest(0, [], "")["code"] == {"commit": None, "dirty": None}
+    monkeypatch.setattr(manifest, "__file__", str(tmp_path / "manifest.py"))
+    assert manifest.entry(0, [], "")["code"] == {"commit": None, "dirty": None}
 
 
 def test_every_start_is_one_more_entry_and_no_partial_file_stays(tmp_path):
     path = tmp_path / "manifest.json"
     for seed in (1, 2):
-        provenance.append(path, provenance.manifest(seed, [], ""))
+        manifest.append(path, manifest.entry(seed, [], ""))
     assert [entry["seed"] for entry in json.loads(path.read_text())] == [1, 2]
     assert list(tmp_path.iterdir()) == [path]

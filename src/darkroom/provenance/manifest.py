@@ -16,7 +16,7 @@ from darkroom import files
 PACKAGES = ("darkroom", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
-def manifest(seed: int, overrides: list[str], data: str) -> dict[str, Any]:
+def entry(seed: int, overrides: list[str], data: str) -> dict[str, Any]:
     """Everything that a later reader needs to trust or to repeat a run.
 
     Args:
@@ -35,10 +35,10 @@ def manifest(seed: int, overrides: list[str], data: str) -> dict[str, Any]:
     }
 
 
-def append(path: Path, entry: dict[str, Any]) -> None:
+def append(path: Path, added: dict[str, Any]) -> None:
     """Adds a start of the run to the manifest: one entry for the first, one for each resumption."""
     entries = json.loads(path.read_text()) if path.exists() else []
-    _write(path, [*entries, entry])
+    _write(path, [*entries, added])
 
 
 def conclude(path: Path, images_seen: int, how: str) -> None:

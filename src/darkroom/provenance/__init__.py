@@ -1,0 +1,1 @@
+"""Who made this: runs, and images."""
