@@ -59,6 +59,11 @@ def compare() -> None:
     _open("compare", _compare)
 
 
+def demo() -> None:
+    """demo.py: a page to explore runs."""
+    _open("demo", _demo)
+
+
 def _train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     overrides = [typed.removeprefix("++") for typed in hydra_config.overrides.task]
@@ -81,7 +86,14 @@ def _train(composed: DictConfig) -> float | None:
 
 
 def _sample(composed: DictConfig) -> None:
+    if composed.n is not None:
+        composed.draw.n = composed.n
     config.check(composed)
+
+    if composed.to is not None:
+        from darkroom.verbs.bulk import write
+
+        return write(composed)
 
     from darkroom.verbs.sample import sample
 
@@ -158,6 +170,16 @@ def _compare(composed: DictConfig) -> None:
     from darkroom.verbs.compare import compare
 
     compare(composed)
+
+
+def _demo(composed: DictConfig) -> None:
+    if (not composed.runs) == (composed.run is None):
+        raise ValueError("Type either run=<folder> or runs='[<folder>,<folder>]'.")
+    config.check(composed)
+
+    from darkroom.verbs.demo import demo
+
+    demo(composed)
 
 
 def _unfinished(composed: DictConfig, run_dir: Path) -> Path | None:

@@ -46,7 +46,7 @@ ALLOWED = {
     ),
     "features": ("darkroom.metrics",),
     "draw": ("darkroom.sampling",),
-    "to": ("darkroom.destinations",),
+    "to": ("darkroom.bulk", "darkroom.destinations",),
 }
 """Modules whose classes each part of a config may be made of. Functions never are.
 
@@ -109,6 +109,8 @@ class SampleConfig:
         run: Folder of a run.
         checkpoint: last or best.
         draw: What to draw.
+        n: How many: short for draw.n.
+        to: What many images become, instead of a grid and single files.
         prior: Where a VAE's latents come from: learned, or standard for N(0, I).
         label: The class to draw, by its name or its number.
         images: A folder or .zip of images to rebuild, to invert or to change, instead of held-out
@@ -116,17 +118,21 @@ class SampleConfig:
         folder: Folder for the images; within the run's folder if it is not given.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
+        workers: Processes that draw many images, spread over the devices; auto: one a core.
     """
 
     run: str = MISSING
     checkpoint: str = "last"
     draw: Any = MISSING
+    n: int | None = None
+    to: Any = None
     prior: str = "learned"
     label: int | str | None = None
     images: str | None = None
     folder: str | None = None
     batch_size: int = 64
     device: str = "auto"
+    workers: int | str = "auto"
 
 
 @dataclass
@@ -255,6 +261,27 @@ class CompareConfig(Judging):
     checkpoint: str = "last"
 
 
+@dataclass
+class DemoConfig:
+    """What demo.py takes at the root.
+
+    Attributes:
+        run: Folder of a run.
+        runs: Folders of several runs, to be seen side by side.
+        checkpoint: last or best.
+        port: Where the page is, on this machine; 0 for any free port.
+        batch_size: Images computed at once.
+        device: cpu, cuda, mps; auto takes the best there is.
+    """
+
+    run: str | None = None
+    runs: list[str] = field(default_factory=list)
+    checkpoint: str = "last"
+    port: int = 7860
+    batch_size: int = 64
+    device: str = "auto"
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "sample": SampleConfig,
@@ -262,6 +289,7 @@ SCHEMAS = {
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
+    "demo": DemoConfig,
 }
 for verb, schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
