@@ -55,11 +55,13 @@ MAY_IMPORT = {
     "probe": "config data images randomness systems trainer lightning omegaconf",
     "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
     "comparison metrics reports",
+    "exporting": "images randomness networks objectives priors systems sampling evaluation "
+    "reports checkpoint config exporting omegaconf",
     "demo": "images curves data intake sampling systems evaluation reports checkpoint provenance "
     "demo",
     "verbs": "images randomness files runs provenance data inspection advice findings probe "
     "reports sampling comparison curves diagnosis evaluation metrics systems trainer checkpoint "
-    "beginning callbacks config demo verbs lightning omegaconf",
+    "beginning callbacks config demo exporting verbs lightning omegaconf",
     "config": "signatures hydra omegaconf",
     "sweeps": "config curves files runs sweeps",
     "cli": "config runs sweeps verbs hydra omegaconf",

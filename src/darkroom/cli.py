@@ -16,13 +16,19 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from darkroom import config, runs
 
 CONF = Path(__file__).parents[2] / "conf"
 SCRIPT = CONF.with_name("train.py")
 NEEDED = {"data", "model", "trainer", "logger", "callbacks", "run_dir"}  # a verb cannot do without
+TO = {
+    "prepare": "darkroom.destinations",
+    "sample": "darkroom.bulk",
+    "export": "darkroom.exporting",
+}
+"""Verbs that share the group `to`, each with the room that its own choices are made of."""
 
 
 def train() -> None:
@@ -59,6 +65,11 @@ def compare() -> None:
     _open("compare", _compare)
 
 
+def export() -> None:
+    """export.py: takes a trained model out of the house."""
+    _open("export", _export)
+
+
 def demo() -> None:
     """demo.py: a page to explore runs."""
     _open("demo", _demo)
@@ -86,6 +97,7 @@ def _train(composed: DictConfig) -> float | None:
 
 
 def _sample(composed: DictConfig) -> None:
+    _refuse_what_others_write("sample", composed)
     if composed.n is not None:
         composed.draw.n = composed.n
     config.check(composed)
@@ -109,6 +121,7 @@ def _score(composed: DictConfig) -> None:
 
 
 def _prepare(composed: DictConfig) -> None:
+    _refuse_what_others_write("prepare", composed)
     hydra_config = HydraConfig.get()
     typed = [override.removeprefix("++") for override in hydra_config.overrides.task]
     composed.run_dir = os.path.relpath(hydra_config.runtime.output_dir)
@@ -122,6 +135,15 @@ def _prepare(composed: DictConfig) -> None:
         return recommended
 
     prepare(composed, typed, hydra_config.runtime.choices["model"], train_config)
+
+
+def _export(composed: DictConfig) -> None:
+    _refuse_what_others_write("export", composed)
+    config.check(composed)
+
+    from darkroom.verbs.export import export
+
+    export(composed, HydraConfig.get().runtime.choices["to"])
 
 
 def _evaluate(composed: DictConfig) -> None:
@@ -180,6 +202,27 @@ def _demo(composed: DictConfig) -> None:
     from darkroom.verbs.demo import demo
 
     demo(composed)
+
+
+def _refuse_what_others_write(verb: str, composed: DictConfig) -> None:
+    """Three verbs share the group `to`, and each has choices of its own.
+
+    Raises:
+        ValueError: If the choice is another verb's.
+    """
+    target = str(OmegaConf.select(composed, "to._target_"))
+    others = [other for other in TO if other != verb and target.startswith(f"{TO[other]}.")]
+    if not others:
+        return
+    own = [
+        path.stem
+        for path in sorted((CONF / "to").glob("*.yaml"))
+        if f"_target_: {TO[verb]}." in path.read_text()
+    ]
+    raise ValueError(
+        f"to={HydraConfig.get().runtime.choices['to']} is for {others[0]}.py. {verb}.py takes "
+        f"to={', '.join(own)}."
+    )
 
 
 def _unfinished(composed: DictConfig, run_dir: Path) -> Path | None:

@@ -46,7 +46,7 @@ ALLOWED = {
     ),
     "features": ("darkroom.metrics",),
     "draw": ("darkroom.sampling",),
-    "to": ("darkroom.bulk", "darkroom.destinations",),
+    "to": ("darkroom.bulk", "darkroom.destinations", "darkroom.exporting",),
 }
 """Modules whose classes each part of a config may be made of. Functions never are.
 
@@ -282,6 +282,23 @@ class DemoConfig:
     device: str = "auto"
 
 
+@dataclass
+class ExportConfig:
+    """What export.py takes at the root.
+
+    Attributes:
+        run: Folder of a run.
+        checkpoint: last or best.
+        to: What is written.
+        folder: Folder for it; within the run's folder if it is not given.
+    """
+
+    run: str = MISSING
+    checkpoint: str = "last"
+    to: Any = MISSING
+    folder: str | None = None
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "sample": SampleConfig,
@@ -289,6 +306,7 @@ SCHEMAS = {
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
+    "export": ExportConfig,
     "demo": DemoConfig,
 }
 for verb, schema in SCHEMAS.items():
