@@ -8,7 +8,7 @@ import ast
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -46,7 +46,10 @@ ALLOWED = {
     ),
     "features": ("darkroom.metrics",),
     "draw": ("darkroom.sampling",),
-    "to": ("darkroom.bulk", "darkroom.destinations", "darkroom.exporting",),
+    "to": (
+        "darkroom.bulk",
+        "darkroom.destinations", "darkroom.exporting",
+    ),
 }
 """Modules whose classes each part of a config may be made of. Functions never are.
 
@@ -102,6 +105,21 @@ class TrainConfig:
 
 
 @dataclass
+class Provenance:
+    """How images are signed as Content Credentials.
+
+    Attributes:
+        certificate: A PEM file: the signer's certificate, and those between it and a root.
+        key: Its private key, a PEM file without a password.
+        timestamp: Address of an authority that says when; by default none is asked.
+    """
+
+    certificate: str | None = None
+    key: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass
 class SampleConfig:
     """What sample.py takes at the root.
 
@@ -119,6 +137,7 @@ class SampleConfig:
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
         workers: Processes that draw many images, spread over the devices; auto: one a core.
+        provenance: How images are signed; by default they are not.
     """
 
     run: str = MISSING
@@ -133,6 +152,7 @@ class SampleConfig:
     batch_size: int = 64
     device: str = "auto"
     workers: int | str = "auto"
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass
@@ -385,6 +405,9 @@ def problems(config: DictConfig) -> list[str]:
             for key, node in value.items():
                 if node is not None:  # `callbacks.samples: null` leaves one out
                     found += _problems_of_object(f"{name}.{key}", node)
+        elif is_dataclass(kind):
+            known = [f.name for f in fields(kind)]
+            found += [_unknown(f"{name}.", str(key), known) for key in value if key not in known]
         elif kind is Any and value != MISSING and not (value is None and name in optional):
             found += _problems_of_object(name, value)
     return found

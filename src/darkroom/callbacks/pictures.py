@@ -1,12 +1,15 @@
 """What the system draws while it trains."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from darkroom.callbacks.every import EveryImages
-from darkroom.images import save_png, tile, visible_scale
-from darkroom.sampling import Classes, Reconstruction, Reconstructs, Samples, Sheet, shares_of
+from darkroom.images import tile, visible_scale
+from darkroom.provenance import origin
+from darkroom.provenance.origin import Origin
+from darkroom.sampling import Classes, Reconstruction, Reconstructs, Samples, shares_of
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
@@ -20,16 +23,24 @@ class Pictures(EveryImages):
 
     folder: str
 
-    def sheet(self, trainer: Trainer, system: System) -> Sheet | None:
+    def drawing(self, system: System) -> Samples | Classes | Reconstruction | None:
         """What to draw; None if this system cannot."""
 
     def act(self, trainer: Trainer, system: System) -> None:
-        sheet = self.sheet(trainer, system) if trainer.is_global_zero else None
-        if sheet is None:
+        draw = self.drawing(system) if trainer.is_global_zero else None
+        if draw is None:
             return
+        sheet = draw(system, trainer.datamodule.held_out.some)
         picture = tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))
-        folder = Path(trainer.default_root_dir) / self.folder
-        save_png(picture, folder / f"{system.images_seen:010d}.png")
+        run_dir = Path(trainer.default_root_dir)
+        made_by = Origin.training(
+            run_dir,
+            system.images_seen,
+            {"_target_": f"darkroom.sampling.{type(draw).__name__}", **asdict(draw)},
+            trainer.strategy.root_device.type,
+        )
+        path = run_dir / self.folder / f"{system.images_seen:010d}.png"
+        origin.save(picture, path, made_by.of_all(sheet.names))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(self.folder, picture, system.images_seen)
@@ -49,11 +60,10 @@ class SampleGrid(Pictures):
         super().__init__(every)
         self.n = n
 
-    def sheet(self, trainer: Trainer, system: System) -> Sheet:
-        draw: Samples | Classes = Samples(self.n)
+    def drawing(self, system: System) -> Samples | Classes:
         if (shares := shares_of(system)) is not None:
-            draw = Classes(max(1, self.n // len(shares)))
-        return draw(system, trainer.datamodule.held_out.some)
+            return Classes(max(1, self.n // len(shares)))
+        return Samples(self.n)
 
 
 class ReconstructionGrid(Pictures):
@@ -70,7 +80,5 @@ class ReconstructionGrid(Pictures):
         super().__init__(every)
         self.draw = Reconstruction(n)
 
-    def sheet(self, trainer: Trainer, system: System) -> Sheet | None:
-        if not isinstance(system, Reconstructs):
-            return None
-        return self.draw(system, trainer.datamodule.held_out.some)
+    def drawing(self, system: System) -> Reconstruction | None:
+        return self.draw if isinstance(system, Reconstructs) else None

@@ -6,7 +6,7 @@ same pixels (`verify.py`), or a signature (`credentials.py`), for whoever trusts
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from io import BytesIO
@@ -30,7 +30,7 @@ NUMBERS = {
     "images_seen": range(1 << 63),
     "seed": range(-(1 << 63), 1 << 63),
     "label": range(1 << 31),
-    "batch_size": range(1, 1 << 16),
+    "batch_size": range(1, 1 << 14),
 }
 OPTIONAL = ("seed", "label")
 """Which values are numbers, how large they may be, and which of them may be missing."""
@@ -131,9 +131,30 @@ class Origin:
             device=next(saved.system.parameters()).device.type,
         )
 
-    def named(self, image: str, source: str = GENERATED) -> "Origin":
+    @classmethod
+    def training(
+        cls, folder: Path, images_seen: int, draw: Mapping[str, Any], device: str
+    ) -> "Origin":
+        """The origin of what a run draws while it trains.
+
+        It is the same for an interrupted run as for one that was not: it has no name, nor a
+        checkpoint, as both depend on where the run lies and when it was saved.
+
+        Args:
+            folder: The run's.
+            images_seen: How long it has trained.
+            draw: The drawing's config, with its `_target_`.
+            device: The kind of device.
+        """
+        return cls("", identity_of(folder), "", images_seen, json.dumps(draw), device=device)
+
+    def of_all(self, names: Sequence[str]) -> "Origin":
+        """The origin of the grid of a drawing whose images have these names."""
+        return replace(self, image=GRID, source=source_of(*names))
+
+    def named(self, image: str) -> "Origin":
         """The origin of one image of the drawing, by its name."""
-        return replace(self, image=image, source=source)
+        return replace(self, image=image, source=source_of(image))
 
     def sampled(
         self, seed: int, label: int | None = None, truncation: float | None = None
@@ -148,15 +169,18 @@ class Origin:
         draw: dict[str, Any] = {"_target_": SAMPLES, "n": 1, "first_seed": seed, "label": label}
         if truncation is not None:
             draw["truncation"] = truncation
-        return replace(
-            self, draw=json.dumps(draw), image=f"seed-{seed:06d}", seed=seed, label=label
-        )
+        drawn = replace(self, draw=json.dumps(draw), seed=seed, label=label)
+        return drawn.named(f"seed-{seed:06d}")
 
     def __str__(self) -> str:
         seed = f" from seed {self.seed}" if self.seed is not None else f" {self.image!r}"
         label = f" of class {self.label}" if self.label is not None else ""
         of = f" of run {self.run!r}" if self.run else ""
         return f"image{seed}{label}{of} after {self.images_seen:,} images"
+
+
+Seal = Callable[[bytes, Origin], bytes]
+"""Signs a PNG file; what it leaves unsigned comes back as it was."""
 
 
 def identity_of(folder: Path) -> str:
@@ -167,12 +191,19 @@ def identity_of(folder: Path) -> str:
         return ""
 
 
-def png(picture: Picture, origin: Origin) -> bytes:
+def source_of(*names: str) -> str:
+    """What the IPTC calls the images of a drawing that have these names, taken together."""
+    real = [name.endswith("-real") for name in names]
+    return REAL if all(real) else COMPOSITE if any(real) else GENERATED
+
+
+def png(picture: Picture, origin: Origin, seal: Seal | None = None) -> bytes:
     """A PNG file of one picture that says what made it; the same for the same picture and origin.
 
     Args:
         picture: The pixels.
         origin: What made them.
+        seal: What signs the file, such as `credentials.Signer`.
     """
     tool = f"darkroom {origin.version}"
     said = PngInfo()
@@ -183,13 +214,13 @@ def png(picture: Picture, origin: Origin) -> bytes:
         said.add_itxt("XML:com.adobe.xmp", label)
     file = BytesIO()
     images.pil(picture).save(file, "PNG", pnginfo=said)
-    return file.getvalue()
+    return file.getvalue() if seal is None else seal(file.getvalue(), origin)
 
 
-def save(picture: Picture, path: Path, origin: Origin) -> None:
+def save(picture: Picture, path: Path, origin: Origin, seal: Seal | None = None) -> None:
     """Writes such a file, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png(picture, origin))
+    path.write_bytes(png(picture, origin, seal))
 
 
 def read(path: Path) -> Origin | None:
@@ -202,60 +233,60 @@ def read(path: Path) -> Origin | None:
         ValueError: If it is no whole PNG file, or its claim is none that darkroom writes.
         OSError: If it cannot be read.
     """
-    claims = [body for kind, body in chunks(content_of(path)) if _is_claim(kind, body)]
-    if not claims:
-        return None
-    if len(claims) > 1:
-        raise ValueError(
-            f"{path} makes {len(claims)} claims of its origin, and darkroom writes one."
-        )
+    content = content_of(path)
     try:
-        return _parsed(claims[0])
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path}: what it says of its origin cannot be read: {error}") from error
+        return claimed(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def content_of(path: Path) -> bytes:
-    """A whole PNG file, if it is one, and not larger than any that is looked at.
+    """A file's content, if it is no larger than any image here.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it is.
+        OSError: If it cannot be read.
     """
     with path.open("rb") as file:
         content = file.read(LARGEST + 1)
-    if not content.startswith(SIGNATURE):
-        raise ValueError(f"{path} is no PNG file.")
     if len(content) > LARGEST:
         raise ValueError(f"{path} has more than {LARGEST >> 20} MiB, and no image here has.")
-    try:
-        for _ in chunks(content):
-            pass
-    except ValueError as error:
-        raise ValueError(f"{path} is no whole PNG file: {error}") from error
     return content
+
+
+def claimed(content: bytes) -> Origin | None:
+    """The same of a file's content."""
+    claims = [body for kind, body in chunks(content) if _is_claim(kind, body)]
+    if not claims:
+        return None
+    if len(claims) > 1:
+        raise ValueError(f"It makes {len(claims)} claims of its origin, and darkroom writes one.")
+    try:
+        return _parsed(claims[0])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"What it says of its origin cannot be read: {error}") from error
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The parts of a PNG file, their kinds and bodies, up to its end.
 
     Raises:
-        ValueError: If one of them is damaged, or the end is missing.
+        ValueError: If it is none, one of them is damaged, or the end is missing.
     """
+    if not content.startswith(SIGNATURE):
+        raise ValueError("It is no PNG file.")
     place = len(SIGNATURE)
     while place + 12 <= len(content):
-        size, kind = (
-            int.from_bytes(content[place : place + 4], "big"),
-            content[place + 4 : place + 8],
-        )
-        end = place + 8 + size
+        kind = content[place + 4 : place + 8]
+        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
         body = content[place + 8 : end]
         if content[end : end + 4] != zlib.crc32(kind + body).to_bytes(4, "big"):
-            raise ValueError(f"the part {kind!r} at byte {place:,} is damaged.")
+            raise ValueError(f"It is damaged: its part {kind!r} at byte {place:,} is not whole.")
         yield kind, body
         place = end + 4
         if kind == b"IEND":
             return
-    raise ValueError("its end is missing.")
+    raise ValueError("It is damaged: its end is missing.")
 
 
 def _is_claim(kind: bytes, body: bytes) -> bool:

@@ -1,57 +1,22 @@
 """sample.py: images of a trained model."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from darkroom import checkpoint, config
-from darkroom.checkpoint import SavedRun
-from darkroom.data import ImageData
 from darkroom.evaluation.subject import with_prior
-from darkroom.images import Labels, Pixels, save_png, tile, visible_scale
-from darkroom.sampling import Attribute, Inversion, Reconstruction, Sheet
+from darkroom.provenance import origin
+from darkroom.provenance.credentials import Signer
+from darkroom.provenance.origin import Origin
+from darkroom.sampling import Classes, Samples, Sheet, labels_of
+from darkroom.systems import System
 from darkroom.verbs.device import device_of
-from darkroom.verbs.given import given
-
-LOOKING = Attribute | Inversion | Reconstruction
-"""Drawings that look at images."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """The images that drawings look at: a run's own, or given ones.
-
-    Attributes:
-        saved: The run.
-        images: A folder or .zip in the place of its held-out images.
-    """
-
-    saved: SavedRun
-    images: str | None = None
-
-    @cached_property
-    def data(self) -> ImageData:
-        """The run's data."""
-        data: ImageData = config.build(self.saved.config.data)
-        data.setup()
-        return data
-
-    def __call__(self, n: int) -> Pixels:
-        """At most n images that the run was not trained on, or of those that are given."""
-        if self.images is None:
-            return self.data.held_out.some(n)
-        return given(self.saved, self.images, n).some(n)
-
-    def labelled(self) -> tuple[Pixels, Labels, tuple[str, ...]]:
-        """Training images, their classes, and the names of these."""
-        known = self.data.labelled()
-        return known.pixels, known.labels, tuple(known.class_names)
+from darkroom.verbs.drawing import LOOKING, Material, grid_of
 
 
 def sample(composed: DictConfig) -> None:
-    """Draws images of a run, as a grid and one by one.
+    """Draws images of a run, as a grid and one by one, each of which says what made it.
 
     Args:
         composed: A checked sample config.
@@ -61,24 +26,32 @@ def sample(composed: DictConfig) -> None:
     """
     if composed.batch_size < 1:
         raise ValueError(f"batch_size={composed.batch_size}: type a number from 1 on, such as 64.")
+    signer = signer_of(composed.provenance)
     saved = checkpoint.load(composed.run, composed.checkpoint)
-    system = with_prior(saved.system, composed.prior).to(device_of(composed.device))
-    composed.label = _number_of(composed.label, list(saved.config.class_names))
+    system = with_prior(saved.system.to(device_of(composed.device)), composed.prior)
+    composed.label = number_of(composed.label, list(saved.config.class_names))
     draw = config.build(composed.draw)
     if composed.images is not None and not isinstance(draw, LOOKING):
         raise ValueError(
             f"images={composed.images}: this drawing looks at no images. Type draw=inversion, "
             "draw=reconstruction or draw=attribute, or leave images out."
         )
+    made_by = Origin.of(
+        saved,
+        {str(name): value for name, value in composed.draw.items()},
+        prior=composed.prior,
+        given=() if composed.images is None else ("images",),
+        batch_size=composed.batch_size,
+    )
     sheet: Sheet = draw(system, Material(saved, composed.images), composed.batch_size)
     name = f"{type(draw).__name__.lower()}-{saved.images_seen:010d}"
     if system is not saved.system:
         name += "-standard_prior"
     folder = Path(composed.folder or saved.path.parents[1] / "drawn" / name)
-    for pixels, image_name in zip(sheet.pixels, sheet.names, strict=True):
-        save_png(pixels, folder / f"{image_name}.png")
-    grid = tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))
-    save_png(grid, folder / "grid.png")
+    origins = _origins(made_by, draw, system, sheet)
+    for pixels, file, each in zip(sheet.pixels, sheet.names, origins, strict=True):
+        origin.save(pixels, folder / f"{file}.png", each, signer)
+    origin.save(grid_of(sheet), folder / "grid.png", made_by.of_all(sheet.names), signer)
     if sheet.found is not None:
         sheet.found.write(folder)
     print(
@@ -87,7 +60,37 @@ def sample(composed: DictConfig) -> None:
     )
 
 
-def _number_of(label: int | str | None, names: list[str]) -> int | None:
+def _origins(made_by: Origin, draw: object, system: System, sheet: Sheet) -> list[Origin]:
+    """What made each image of a sheet; one that has a seed of its own is drawn by that alone."""
+    if not isinstance(draw, Samples | Classes):
+        return [made_by.named(name) for name in sheet.names]
+    seeds = range(draw.first_seed, draw.first_seed + draw.n)
+    rows = range(len(sheet.names) // draw.n) if isinstance(draw, Classes) else [draw.label]
+    return [
+        made_by.sampled(seed, None if labels is None else int(labels[k]), draw.truncation)
+        for row in rows
+        for labels in [labels_of(seeds, system, row)]
+        for k, seed in enumerate(seeds)
+    ]
+
+
+def signer_of(provenance: DictConfig) -> Signer | None:
+    """What signs images, if that is asked for.
+
+    Raises:
+        ValueError: If it cannot, or only half of it is there.
+    """
+    if provenance.certificate is None and provenance.key is None:
+        return None
+    for option, other in (("certificate", "key"), ("key", "certificate")):
+        if provenance[option] is None:
+            raise ValueError(
+                f"provenance.{other}={provenance[other]}: type provenance.{option}=<PEM file> too."
+            )
+    return Signer(provenance.certificate, provenance.key, provenance.timestamp)
+
+
+def number_of(label: int | str | None, names: list[str]) -> int | None:
     """The class that a user means, by its name or its number.
 
     Raises:
