@@ -15,7 +15,7 @@ def whole(name: str, value: object, least: int, most: int) -> int:
         raise ValueError(
             f"{name}: {_shown(value)}. Type a whole number from {least:,} to {most:,}."
         )
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return int(value)  # type: ignore[call-overload]
 
 
 def number(name: str, value: object, least: float, most: float) -> float:

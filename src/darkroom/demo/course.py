@@ -49,9 +49,9 @@ class Course:
                 '<p class="note">Nobody has judged this run yet: '
                 "<code>python evaluate.py run=...</code></p>"
             )
-        return Markup('<iframe class="report-page" title="evaluation" sandbox srcdoc="{}"></iframe>').format(
-            self.report
-        )
+        return Markup(
+            '<iframe class="report-page" title="evaluation" sandbox srcdoc="{}"></iframe>'
+        ).format(self.report)
 
 
 def read(folder: Path, config: str) -> Course:

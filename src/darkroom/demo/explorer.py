@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from darkroom.checkpoint import SavedRun
@@ -35,6 +36,9 @@ from darkroom.sampling.seeds import shares_of
 from darkroom.systems import VAE, System
 
 LOOKED_AT = 4096  # images at most, from which directions are found
+Original = UInt8[Tensor, "1 channels height width"]
+Move = Float[Tensor, "1 latent_dim"]
+
 WAYS = {"direction": Directions, "latent": Traversal}
 """Along what an image can be moved."""
 
@@ -123,6 +127,19 @@ class Explorer:
     )
 
     @property
+    def facts(self) -> str:
+        """What it is, in a line."""
+        height, width = self.reading.size
+        colours = {1: "grey", 2: "grey with transparency", 3: "RGB", 4: "RGB with transparency"}
+        words = [
+            type(self.system).__name__,
+            f"{width}x{height} {colours[self.reading.channels]}",
+            f"{self.saved.images_seen:,} images seen",
+        ]
+        words += [f"{len(self.class_names)} classes"] if self.class_names else []
+        return " · ".join(words)
+
+    @property
     def is_vae(self) -> bool:
         return isinstance(self.system, VAE)
 
@@ -142,7 +159,9 @@ class Explorer:
 
     def model(self, prior: str = "learned") -> System:
         """The model with a prior; one that learned none has the same for both."""
-        return self._standard if prior == "standard" and isinstance(self.system, VAE) else self.system
+        return (
+            self._standard if prior == "standard" and isinstance(self.system, VAE) else self.system
+        )
 
     def samples(self, first_seed: int, n: int, manner: Manner) -> Pixels:
         """The images of some seeds: those that sample.py draws."""
@@ -204,21 +223,21 @@ class Explorer:
         axes, strengths = WAYS[kind]().axes(self._ways[known])
         return Ways(axes, 100 * strengths / strengths.sum().clamp(min=1e-300))
 
-    def moved(self, place: Place, offset: Latents) -> Pixels:
+    def moved(self, place: Place, offset: Move) -> Pixels:
         """The image of a place, and that of the place moved by an offset."""
         latents = torch.cat([place.latents, place.latents + offset])
         labels = None if place.labels is None else place.labels.expand(2)
         return self._developed(latents, labels, place.prior)
 
-    def fitted(self, content: object) -> Pixels:
+    def fitted(self, content: object) -> Original:
         """Somebody's picture as a training image would be."""
         return fitted(content, self.reading)
 
-    def rebuilt(self, original: Pixels) -> Pixels:
+    def rebuilt(self, original: Original) -> Pixels:
         """An image, and what the encoder and the decoder make of it."""
         return Reconstruction(1, 2)(self.system, lambda _: original, 1).pixels
 
-    def inverted(self, original: Pixels, steps: int, report: Report) -> tuple[Sheet, Place]:
+    def inverted(self, original: Original, steps: int, report: Report) -> tuple[Sheet, Place]:
         """An image, what the latent draws that was found for it, and where that is."""
         draw = Inversion(1, 2, steps)
         calls = -(-draw.candidates // self.batch_size) + steps + 2
@@ -227,7 +246,7 @@ class Explorer:
         assert sheet.found is not None, "an inversion finds latents"
         return sheet, Place(sheet.found.latents, sheet.found.labels, "learned")
 
-    def scored(self, original: Pixels) -> list[Score]:
+    def scored(self, original: Original) -> list[Score]:
         """How unusual an image looks.
 
         Raises:

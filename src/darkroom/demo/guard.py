@@ -1,4 +1,4 @@
-"""What stands before the page's server: only known requests of this machine's browser go through."""
+"""What stands before the server: only what the page itself asks for goes through."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -25,12 +25,12 @@ OPEN = (
     "/gradio_api/upload_progress",
 )
 BELOW = ("/assets/", "/static/", "/gradio_api/file=", "/gradio_api/heartbeat/")
-"""What the page asks for. Gradio offers more: a listing of functions, a proxy, an editor of code."""
+"""What the page asks for. Gradio offers more: lists of functions, a proxy, an editor of code."""
 
 HEADERS = {
     # a browser that obeys connects to nothing else, whatever is on the page
     "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -60,7 +60,9 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         path = scope["path"]
         if headers.get("host", "").partition(":")[0] not in HOSTS:
             await _answer(send, 403, "This page can be seen on its own machine only.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from markupsafe import Markup
@@ -10,10 +10,9 @@ from markupsafe import Markup
 from darkroom.demo import downloads, views
 from darkroom.demo.arguments import number, one_of, whole
 from darkroom.demo.downloads import Shelf
-from darkroom.demo.explorer import PRIORS, Explorer, Manner, Place
+from darkroom.demo.explorer import PRIORS, Explorer, Manner, Move, Place
 from darkroom.demo.watching import Report
 from darkroom.evaluation.wording import percent
-from darkroom.images import Latents
 
 SEEDS = 2**31 - 1  # the largest seed
 IMAGES = 64  # of a sheet, at most
@@ -49,10 +48,10 @@ class Sheet(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """Something to look at, and the paths of files to take away."""
+    """Something to look at, and the paths of files to take away, where there are any."""
 
     view: Markup
-    files: tuple[str, ...]
+    files: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,10 @@ class Handlers:
             view = views.sheet(place, pixels, seeds, picked)
             sections.append((explorer.name, self._said(explorer, manner, view)))
             files += [
-                (self._file(explorer, f"seed-{s:06d}.png"), downloads.png(pixels[k : k + 1], origin))
+                (
+                    self._file(explorer, f"seed-{s:06d}.png"),
+                    downloads.png(pixels[k : k + 1], origin),
+                )
                 for k, s in enumerate(seeds)
                 for origin in [explorer.origin_of(s, manner)]
             ]
@@ -140,15 +142,24 @@ class Handlers:
         """A path from one seed's image to another's: a strip and a film, of every run."""
         a, b = whole("From seed", start, 0, SEEDS), whole("To seed", end, 0, SEEDS)
         count = whole("Steps", steps, 3, FRAMES)
+        if a == b:  # on the way to choosing both
+            return Shown(views.note(f"Both ends are seed {a}. Choose another one."), (None, None))
         sections, strips, films = [], [], []
         for explorer in self.explorers:
             pixels = explorer.walk(a, b, count, manner)
-            facts = {"from": a, "to": b, "steps": count, "truncation": manner.truncation}
+            facts: dict[str, Any] = {
+                "from": a,
+                "to": b,
+                "steps": count,
+                "truncation": manner.truncation,
+            }
             origin = explorer.origin_by("walk", **facts, label=manner.label, prior=manner.prior)
             film = downloads.film(pixels, origin)
-            view = views.film(film) + views.strip(pixels, "step")
+            view = views.walk(film, pixels)
             sections.append((explorer.name, self._said(explorer, manner, view)))
-            strips.append((self._file(explorer, f"{a}-to-{b}.png"), downloads.strip(pixels, origin)))
+            strips.append(
+                (self._file(explorer, f"{a}-to-{b}.png"), downloads.strip(pixels, origin))
+            )
             films.append((self._file(explorer, f"{a}-to-{b}.gif"), film))
         name = f"{a}-to-{b}"
         files = self._together(f"{name}-film", films), self._together(f"{name}-strip", strips)
@@ -184,6 +195,10 @@ class Handlers:
         for k, value in enumerate(values[: self.at_a_time], start=first):
             moves[kind, k] = number(f"{KINDS[kind]} {k + 1}", value, -REACH, REACH)
         return replace(edit, moves=moves)
+
+    def unmoved(self, edit: Edit) -> Edit:
+        """The same images without any move."""
+        return replace(edit, moves={})
 
     def edited(self, edit: Edit, report: Report = lambda share: None) -> Shown:
         """The images before and after, of every run."""
@@ -250,7 +265,7 @@ class Handlers:
         knows = "other classes" if explorer.class_names else "no classes"
         return views.note(f"This model was told of {knows}: it draws any.") + view
 
-    def _offset(self, explorer: Explorer, place: Place, edit: Edit, report: Report) -> Latents:
+    def _offset(self, explorer: Explorer, place: Place, edit: Edit, report: Report) -> Move:
         offset = torch.zeros_like(place.latents)
         for (kind, k), value in edit.moves.items():
             if value:

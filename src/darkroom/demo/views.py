@@ -60,18 +60,11 @@ def sheet(group: int, pixels: Pixels, seeds: Sequence[int], chosen: int) -> Mark
     ).format(min(COLUMNS, ceil(sqrt(len(seeds)))), _joined(cells))
 
 
-def strip(pixels: Pixels, alt: str) -> Markup:
-    """Images in a row, which goes on below where there is no room."""
-    return Markup('<div class="strip">{}</div>').format(
-        _joined(picture(pixels[k : k + 1], f"{alt} {k + 1}") for k in range(len(pixels)))
-    )
-
-
 def large(pixels: Pixels, caption: str) -> Markup:
     """One image, with what is to be said of it."""
-    return Markup(
-        '<figure class="large-picture">{}<figcaption>{}</figcaption></figure>'
-    ).format(picture(pixels, caption), caption)
+    return Markup('<figure class="large-picture">{}<figcaption>{}</figcaption></figure>').format(
+        picture(pixels, caption), caption
+    )
 
 
 def pair(pixels: Pixels, captions: tuple[str, str]) -> Markup:
@@ -81,10 +74,12 @@ def pair(pixels: Pixels, captions: tuple[str, str]) -> Markup:
     )
 
 
-def film(gif: bytes) -> Markup:
-    """An animation."""
-    return Markup('<img class="film" alt="the walk as a film" src="data:image/gif;base64,{}">').format(
-        b64encode(gif).decode()
+def walk(film: bytes, pixels: Pixels) -> Markup:
+    """A GIF, and beside it all of its images."""
+    moving = Markup('<img class="film" alt="the walk as a film" src="data:image/gif;base64,{}">')
+    steps = _joined(picture(pixels[k : k + 1], f"step {k + 1}") for k in range(len(pixels)))
+    return Markup('<div class="walk">{}<div class="strip">{}</div></div>').format(
+        moving.format(b64encode(film).decode()), steps
     )
 
 

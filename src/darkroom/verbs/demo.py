@@ -10,13 +10,10 @@ from darkroom.demo import course
 from darkroom.demo.course import Course
 from darkroom.demo.explorer import Explorer, names_of
 from darkroom.demo.serving import serve
-from darkroom.intake import fitting
-from darkroom.intake.pack import Reading
+from darkroom.demo.uploads import reading
 from darkroom.provenance.origin import SAMPLES, Origin
 from darkroom.sampling import drawn
-from darkroom.systems import System
 from darkroom.verbs.device import device_of
-from darkroom.verbs.given import READING
 
 MOST = 4  # runs; of more nothing could be seen side by side
 
@@ -51,33 +48,17 @@ def opened(composed: DictConfig) -> tuple[list[Explorer], list[Course]]:
         system = saved.system.to(device_of(composed.device))
         saved = replace(saved, system=system)
         went = course.read(Path(folder).expanduser(), OmegaConf.to_yaml(saved.config))
+        channels, height, width = next(drawn(system, [0], batch_size=1)).shape[1:]
         explorers.append(
             Explorer(
                 name=name,
                 saved=saved,
                 system=system,
-                reading=_reading(system, saved.config.data),
-                origin=Origin.of(
-                    saved, {"_target_": SAMPLES}, batch_size=composed.batch_size
-                ),
+                reading=reading((channels, height, width), saved.config.data),
+                origin=Origin.of(saved, {"_target_": SAMPLES}, batch_size=composed.batch_size),
                 usual=went.usual,
                 batch_size=composed.batch_size,
             )
         )
         courses.append(went)
     return explorers, courses
-
-
-def _reading(system: System, data: DictConfig) -> Reading:
-    """How a picture becomes an image like those that a system draws.
-
-    Args:
-        system: The system, whose own images tell their size.
-        data: The config of the data that it was trained on.
-    """
-    channels, height, width = next(drawn(system, [0], batch_size=1)).shape[1:]
-    options = {name: data[name] for name in READING if name in data and name != "packs"}
-    options["background"] = fitting.colour(options.get("background", "white"))
-    if options.get("window") is not None:
-        options["window"] = tuple(options["window"])
-    return Reading((height, width), channels, **options)
