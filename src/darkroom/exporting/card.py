@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
-from importlib.metadata import version
 from darkroom.evaluation.record import Evaluation
-from darkroom.evaluation.wording import counted, lasted
+from darkroom.evaluation.wording import lasted
 from darkroom.exporting.facts import NORMALISATION, Facts
 from darkroom.exporting.shipment import Shipment
 from darkroom.reports.tables import audited, circumstances, protocol_facts, rows
@@ -62,7 +62,7 @@ def _model(facts: Facts) -> Iterator[str]:
     yield from _table(
         ("", ""),
         [
-            *((name, f"{kind}, {number:,} parameters") for name, (kind, number) in _parts(facts)),
+            *((name, _counted(*part)) for name, part in _parts(facts)),
             ("latents", f"{facts.latent_dim} standard normal numbers for an image"),
             ("images", f"floats [batch, channels, height, width] in -1..1: `{NORMALISATION}`"),
             *(
@@ -77,6 +77,10 @@ def _model(facts: Facts) -> Iterator[str]:
 
 def _parts(facts: Facts) -> Iterator[tuple[str, tuple[str, int]]]:
     return ((name, part) for name, part in facts.parts.items() if name != "likelihood")
+
+
+def _counted(kind: str, parameters: int) -> str:
+    return f"{kind}, {parameters:,} parameters" if parameters else f"{kind}, without parameters"
 
 
 def _numbered(facts: Facts) -> Iterator[tuple[int, str]]:
@@ -197,7 +201,7 @@ def _limits(facts: Facts) -> Iterator[str]:
     yield "- What is rare or missing among these is rare or missing among its images."
     yield "- Its images are made up. They are no record of anything, and no evidence."
     if facts.images_seen < 100_000:
-        yield f"- It was trained briefly: {counted(facts.images_seen)} images."
+        yield f"- It was trained briefly: {facts.images_seen:,} images."
     for finding in _found(facts):
         yield f"- Diagnosis: {finding}"
 

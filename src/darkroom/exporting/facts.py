@@ -5,12 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from importlib.metadata import version
 from darkroom.checkpoint import SavedRun, digest
 from darkroom.evaluation import record
 from darkroom.evaluation.record import Evaluation

@@ -134,7 +134,7 @@ def _latents(system: VAE, batch: int) -> Values:
 
 
 def levels(images: Images) -> Tensor:
-    """Grey levels 0..255, [batch, height, width, channels], as Pillow, browsers and Keras take them.
+    """Grey levels 0..255, [batch, height, width, channels], as Pillow and Keras take them.
 
     As `images.to_pixels`, without its look at the numbers, which no graph can hold.
     """

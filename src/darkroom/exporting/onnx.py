@@ -75,7 +75,9 @@ def _converted(graph: Graph, metadata: dict[str, str]) -> bytes:
 
 def _erf() -> Callable[..., Any]:
     """The error function in single precision, as onnxruntime has it, whatever is asked for."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18  # its own types fit what is written in its own language
 
     def erf(self: Any) -> Any:
         return op.CastLike(op.Erf(op.Cast(self, to=1)), self)
@@ -119,14 +121,8 @@ width, channels]: to be shown as they are. The models' own metadata say the rest
 
 
 def _example(graph: Graph, facts: Facts) -> str:
-    channels, height, width = facts.size
-    shapes = {
-        "latents": f"(16, {facts.latent_dim})",
-        "images": f"(16, {channels}, {height}, {width})",
-    }
-    values = (
-        f"np.random.default_rng(0).standard_normal({shapes[graph.inputs[0]]}, dtype=np.float32)"
-    )
+    given, back = graph.inputs[0], graph.outputs[-1]
+    shape = (16, *(facts.size if given == "images" else (facts.latent_dim,)))
     labels = f', "labels": np.arange(16) % {len(facts.class_names)}' if facts.class_names else ""
     return f"""
 ```python
@@ -134,7 +130,7 @@ import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("{graph.name}.onnx")
-{graph.inputs[0]} = {values}
-({graph.outputs[-1]},) = session.run(["{graph.outputs[-1]}"], {{"{graph.inputs[0]}": {graph.inputs[0]}{labels}}})
+{given} = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)
+({back},) = session.run(["{back}"], {{"{given}": {given}{labels}}})
 ```
 """

@@ -49,8 +49,8 @@ import torch
 {lines}
 ```
 
-`pixels` are grey levels 0..255, [batch, height, width, channels]. The text `{METADATA}` within the
-files, which `torch.export.load(..., extra_files={{"{METADATA}": ""}})` fills in, says what they are.
+`pixels` are grey levels 0..255, [batch, height, width, channels]. What the files say of themselves
+is a text within them, which `torch.export.load(..., extra_files={{"{METADATA}": ""}})` fills in.
 """
 
 

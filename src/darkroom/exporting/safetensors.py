@@ -1,4 +1,4 @@
-"""to=safetensors: the weights, which no code can hide in, and the config that rebuilds the model."""
+"""to=safetensors: weights, in which no code can hide, and the config that rebuilds the model."""
 
 import json
 from pathlib import Path
