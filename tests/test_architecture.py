@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "inspection": "images randomness data intake metrics",
     "advice": "inspection",
     "findings": "intake inspection",
+    "bulk": "files provenance sampling bulk",
     "destinations": "config data inspection",
     "probe": "config data images randomness systems trainer lightning omegaconf",
     "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
@@ -59,7 +60,7 @@ MAY_IMPORT = {
     "reports checkpoint config exporting omegaconf",
     "demo": "images curves data intake sampling systems evaluation reports checkpoint provenance "
     "demo",
-    "verbs": "images randomness files runs provenance data inspection advice findings probe "
+    "verbs": "images randomness files bulk runs provenance data inspection advice findings probe "
     "reports sampling comparison curves diagnosis evaluation metrics systems trainer checkpoint "
     "beginning callbacks config demo exporting verbs lightning omegaconf",
     "config": "signatures hydra omegaconf",

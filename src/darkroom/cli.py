@@ -102,14 +102,12 @@ def _sample(composed: DictConfig) -> None:
         composed.draw.n = composed.n
     config.check(composed)
 
-    if composed.to is not None:
-        from darkroom.verbs.bulk import write
+    if composed.to is None:
+        from darkroom.verbs.sample import sample as draw
+    else:
+        from darkroom.verbs.bulk import write as draw
 
-        return write(composed)
-
-    from darkroom.verbs.sample import sample
-
-    sample(composed)
+    draw(composed)
 
 
 def _score(composed: DictConfig) -> None:

@@ -1,6 +1,7 @@
 """A file is there whole, or not at all."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,10 +35,33 @@ def whole(path: Path, former: Path | None = None) -> Iterator[BinaryIO]:
     _flush_names(path.parent)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to write files into, which takes its name when all of them are on the disk.
+
+    Args:
+        path: Its name. Folders above it are made; it must not be there itself.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if hasattr(os, "sync"):
+            os.sync()  # at once; file by file would take a hundred times as long
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    _flush_names(path.parent)
+
+
 def sweep(folder: Path) -> None:
     """Removes what a killed process had begun to write in a folder."""
     for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def _keep(path: Path, former: Path) -> None:
