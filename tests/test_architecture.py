@@ -65,7 +65,9 @@ MAY_IMPORT = {
     "beginning callbacks config demo exporting verbs lightning omegaconf",
     "config": "signatures hydra omegaconf",
     "sweeps": "config curves files runs sweeps",
-    "cli": "config runs sweeps verbs hydra omegaconf",
+    "installation": "",
+    "__main__": "cli",
+    "cli": "config installation runs sweeps verbs hydra omegaconf",
 }
 FRAMEWORKS = {"lightning", "hydra", "omegaconf"}
 WITHOUT_TORCH = {"intake"}  # processes begin with these, and torch alone takes seconds

@@ -6,9 +6,12 @@ With config.py, and what plugs into Hydra, this is the only place that knows it.
 import math
 import os
 import re
+import runpy
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from difflib import get_close_matches
+from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from darkroom import config, runs
+from darkroom import config, installation, runs
 
-CONF = Path(__file__).parents[2] / "conf"
-SCRIPT = CONF.with_name("train.py")
+CONF = installation.HOME / "conf"
+SCRIPT = installation.HOME / "train.py"
 NEEDED = {"data", "model", "trainer", "logger", "callbacks", "run_dir"}  # a verb cannot do without
 TO = {
     "prepare": "darkroom.destinations",
@@ -29,6 +32,42 @@ TO = {
     "export": "darkroom.exporting",
 }
 """Verbs that share the group `to`, each with the room that its own choices are made of."""
+
+OmegaConf.register_new_resolver("typed", installation.typed, replace=True)  # for the help texts
+
+
+def main() -> None:
+    """darkroom <verb> ...: any verb, from any folder.
+
+    It becomes the verb's script, so that Lightning, which starts further processes with this one's
+    command line, finds a script there and no verb before the options.
+    """
+    verbs = _verbs()
+    verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if verb in verbs:
+        script = str(installation.HOME / f"{verb}.py")
+        sys.argv[:2] = [script]
+        runpy.run_path(script, run_name="__main__")
+    elif verb == "--version":
+        print(f"darkroom {version('darkroom')}")
+    elif verb in ("--help", "-h"):
+        print("darkroom <verb> <option>=<value> ..., and darkroom <verb> --help\n")
+        for name, purpose in verbs.items():
+            print(f"  {name:<10}{purpose}")
+    else:
+        close = get_close_matches(verb, verbs, n=1)
+        remedy = f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(verbs)}."
+        print(f"darkroom takes no {verb!r}. {remedy}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _verbs() -> dict[str, str]:
+    """Whatever has a script and a door here of the same name, and what it is for."""
+    return {
+        name: str(door.__doc__).splitlines()[0].partition(": ")[2]
+        for name, door in globals().items()
+        if callable(door) and (installation.HOME / f"{name}.py").is_file()
+    }
 
 
 def train() -> None:
@@ -319,7 +358,8 @@ def _refuse_what_hydra_cannot_say(verb: str, arguments: list[str]) -> None:
         if is_number or is_missing or len(argument) > 4000 or argument.count("[") > 50:
             shown = argument if len(argument) < 60 else f"{argument[:60]}..."
             print(
-                f"{verb}: {shown}: there is no such choice. `python {verb}.py --help` lists them.",
+                f"{verb}: {shown}: there is no such choice. `{installation.typed(verb)} --help` "
+                "lists them.",
                 file=sys.stderr,
             )
             sys.exit(2)
