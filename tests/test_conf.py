@@ -7,7 +7,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from darkroom import config
-from darkroom.cli import CONF
+from darkroom.cli import CONF, TO
 from darkroom.data import ImageData
 from darkroom.images import sides
 from darkroom.systems import System
@@ -57,11 +57,13 @@ CHOICES = [
         "train": ("data", "augmentation", "model", "trainer", "logger", "callbacks", "experiment"),
         "sample": ("draw",),
         "prepare": ("to",),
+        "export": ("to",),
         "evaluate": ("features", "protocol"),
         "compare": ("features", "protocol"),
     }.items()
     for group in groups
     for option in options(group)
+    if group != "to" or TO[verb] in (CONF / "to" / f"{option}.yaml").read_text()
 ]
 
 
@@ -75,6 +77,7 @@ def test_a_choice_composes_without_problems(verb: str, group: str, option: str) 
     needed = {
         "sample": ["run=outputs/any"],
         "prepare": ["data.root=any"],
+        "export": ["run=outputs/any"],
         "evaluate": ["reference=any"],
         "compare": ["sweep=any"],
     }.get(verb, [])

@@ -37,7 +37,7 @@ OmegaConf.register_new_resolver("typed", installation.typed, replace=True)  # fo
 
 
 def main() -> None:
-    """darkroom <verb> ...: any verb, from any folder.
+    """Any verb, from any folder: darkroom <verb> ...
 
     It becomes the verb's script, so that Lightning, which starts further processes with this one's
     command line, finds a script there and no verb before the options.
