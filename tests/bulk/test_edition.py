@@ -11,7 +11,7 @@ from PIL import Image
 
 from darkroom import bulk, checkpoint, config
 from darkroom.bulk import Drawing, Edition, Folder
-from darkroom.provenance import origin
+from darkroom.provenance import certificates, credentials, origin
 from darkroom.sampling import drawn
 from darkroom.verbs import bulk as verb
 from tests.commands import content
@@ -178,3 +178,16 @@ def test_n_is_typed_shortly(run: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("darkroom.verbs.bulk.write", seen.append)
     cli._sample(composed("sample", f"run={run}", "n=1_000_000", "to=zip"))
     assert seen[0].draw.n == 1_000_000
+
+
+def test_all_are_signed_where_a_certificate_is_given(run: Path, tmp_path: Path):
+    pytest.importorskip("c2pa")
+    certificates.make_test_chain(tmp_path / "keys")
+    folder = tmp_path / "images"
+    signing = [f"provenance.{k}={tmp_path}/keys/{k}.pem" for k in ("certificate", "key")]
+    collect(run, folder, "draw.n=3", *signing)
+    anchors = (tmp_path / "keys" / "root.pem").read_text()
+    for path in folder.glob("*/*.png"):
+        assert credentials.check(path.read_bytes(), anchors).state == credentials.State.TRUSTED
+    with pytest.raises(ValueError, match="with signed True, and now it is False"):
+        collect(run, folder, "draw.n=3")

@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from darkroom.bulk.formats import Print
+from darkroom.provenance.credentials import Signer
 from darkroom.provenance.origin import Origin, png
 from darkroom.sampling import Generator, drawn, labels_of
 
@@ -26,6 +27,7 @@ class Drawing:
         truncation: The largest size of a latent's coordinates.
         batch_size: Images computed at once.
         class_names: Of the model's classes, if it knows any.
+        signer: What signs each file, if anything does.
     """
 
     generator: Generator
@@ -34,6 +36,7 @@ class Drawing:
     truncation: float | None
     batch_size: int
     class_names: tuple[str, ...] = ()
+    signer: Signer | None = None
 
     def prints(self, seeds: range) -> Iterator[list[Print]]:
         """The images of seeds as files, a batch at a time."""
@@ -47,7 +50,10 @@ class Drawing:
         self, picture: UInt8[Tensor, "channels height width"], seed: int, label: int | None
     ) -> Print:
         origin = self.origin.sampled(seed, label, self.truncation)
-        return Print(seed, png(picture, origin), label, self._folder(label))
+        file = png(picture, origin)
+        if self.signer is not None:
+            file = self.signer(file, origin)
+        return Print(seed, file, label, self._folder(label))
 
     def _folder(self, label: int | None) -> str:
         if label is None:

@@ -14,7 +14,7 @@ from darkroom.evaluation.subject import with_prior
 from darkroom.provenance.origin import Origin
 from darkroom.sampling import Samples, labels_of
 from darkroom.verbs.device import device_of
-from darkroom.verbs.sample import number_of
+from darkroom.verbs.sample import number_of, signer_of
 
 MOST = 16  # processes that are begun unasked
 
@@ -47,7 +47,11 @@ def write(composed: DictConfig) -> None:
         n=draw.n,
         size=form.images,
         ending=form.ending,
-        facts={"format": type(form).__name__, **asdict(drawing.origin)},
+        facts={
+            "format": type(form).__name__,
+            "signed": drawing.signer is not None,
+            **asdict(drawing.origin),
+        },
     )
     edition.open()
     make = partial(_again, OmegaConf.to_yaml(composed), drawing.origin.checkpoint)
@@ -90,6 +94,7 @@ def _drawing(composed: DictConfig, draw: Samples, saved: SavedRun, number: int) 
         draw.truncation,
         composed.batch_size,
         tuple(saved.config.class_names),
+        signer_of(composed.provenance),
     )
 
 
