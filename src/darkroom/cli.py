@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
@@ -26,6 +27,7 @@ from darkroom import config, installation, runs
 CONF = installation.HOME / "conf"
 SCRIPT = installation.HOME / "train.py"
 NEEDED = {"data", "model", "trainer", "logger", "callbacks", "run_dir"}  # a verb cannot do without
+TAKING = {"-c", "--cfg", "-i", "--info", "-p", "--package"}  # Hydra's flags with a value
 TO = {
     "prepare": "darkroom.destinations",
     "sample": "darkroom.bulk",
@@ -84,6 +86,12 @@ def sample() -> None:
 def score() -> None:
     """score.py: which images look unusual to a VAE."""
     _open("score", _score)
+
+
+def verify() -> None:
+    """verify.py: what made an image, who signed it, and how far that is proved."""
+    sys.argv[1:], images = _without_files(sys.argv[1:])
+    _open("verify", partial(_verify, images))
 
 
 def prepare() -> None:
@@ -155,6 +163,26 @@ def _score(composed: DictConfig) -> None:
     from darkroom.verbs.score import score
 
     score(composed)
+
+
+def _verify(images: list[str], composed: DictConfig) -> None:
+    composed.images = [*images, *composed.images]
+    config.check(composed)
+
+    from darkroom.verbs.verify import verify
+
+    verify(composed)
+
+
+def _without_files(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Arguments without the names of files, and these; Hydra is not asked to read them."""
+    rest: list[str] = []
+    files: list[str] = []
+    for argument in arguments:
+        is_option = argument.startswith("-") or (rest and rest[-1] in TAKING)
+        is_value = "=" in argument and not Path(argument).exists()
+        (rest if is_option or is_value else files).append(argument)
+    return rest, files
 
 
 def _prepare(composed: DictConfig) -> None:

@@ -188,6 +188,28 @@ class ScoreConfig:
 
 
 @dataclass
+class VerifyConfig:
+    """What verify.py takes at the root.
+
+    Attributes:
+        images: PNG files, and folders of them; words without a name= are these.
+        run: Folder of the run that they claim to be from; by default it is looked for below
+            outputs/.
+        given: The images or latents that a drawing was given.
+        trust: A PEM file of certificates whose word on signers is taken.
+        device: cpu, cuda, mps; auto takes the kind that drew an image, if it is here.
+        certificate: Folder for a new test certificate, instead of verifying anything.
+    """
+
+    images: list[str] = field(default_factory=list)
+    run: str | None = None
+    given: str | None = None
+    trust: str | None = None
+    device: str = "auto"
+    certificate: str | None = None
+
+
+@dataclass
 class PrepareConfig:
     """What prepare.py takes at the root.
 
@@ -323,6 +345,7 @@ SCHEMAS = {
     "train": TrainConfig,
     "sample": SampleConfig,
     "score": ScoreConfig,
+    "verify": VerifyConfig,
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,

@@ -1,7 +1,6 @@
 """The vocabulary: what an image is here, and the only two ways between pixels and floats."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -104,9 +103,3 @@ def pil(picture: UInt8[Tensor, "channels height width"]) -> Image.Image:
     """One picture of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels, for Pillow."""
     array = picture.cpu().permute(1, 2, 0).numpy()
     return Image.fromarray(array[:, :, 0] if picture.shape[0] == 1 else array)
-
-
-def save_png(picture: UInt8[Tensor, "channels height width"], path: Path) -> None:
-    """Writes one picture, with its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pil(picture).save(path)

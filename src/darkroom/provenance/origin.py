@@ -284,9 +284,9 @@ def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise ValueError(f"It is damaged: its part {kind!r} at byte {place:,} is not whole.")
         yield kind, body
         place = end + 4
-        if kind == b"IEND":
+        if kind == b"IEND" and place == len(content):
             return
-    raise ValueError("It is damaged: its end is missing.")
+    raise ValueError("It is damaged: it does not end where it should.")
 
 
 def _is_claim(kind: bytes, body: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +24,14 @@ from darkroom.evaluation.anomaly import (
     rankings_of,
     scores_of,
 )
-from darkroom.images import PerImage, Pixels, save_png, tile, visible_scale
+from darkroom.images import PerImage, Pixels
+from darkroom.provenance import origin
+from darkroom.provenance.origin import Origin
 from darkroom.reports.scoring import Ranked, Scoring
-from darkroom.sampling import Reconstruction, Sheet
+from darkroom.sampling import Reconstruction
 from darkroom.systems import VAE, System
 from darkroom.verbs.device import device_of
+from darkroom.verbs.drawing import grid_of
 from darkroom.verbs.given import given
 
 SPLITS = {"training": "train", "held_out": "validation", "test": "test"}
@@ -67,13 +71,15 @@ def score(composed: DictConfig) -> None:
     classes = [images.class_names[k] if images.class_names else "" for k in scores.labels.tolist()]
     _write_table(folder / "scores.csv", order, names, classes, columns)
     _write_latents(folder / "latents.npz", scores, order, names, images.class_names)
+    ranked_by = Origin.of(saved, {"score": composed.by}, given=("scored images",))
     ends = {}
     for end, places in (("most", order), ("least", order.flip(0))):
         shown = places[: composed.shown]
         sheet = Reconstruction(len(shown), COLUMNS)(
             system, partial(_at, images, shown), composed.batch_size
         )
-        _save(sheet, folder / f"{end}.png")
+        made_by = replace(ranked_by.of_all(sheet.names), image=end)
+        origin.save(grid_of(sheet), folder / f"{end}.png", made_by)
         captions = [f"{names[p]} · {scores.by(composed.by)[p]:.1f}" for p in shown.tolist()]
         ends[end] = Ranked(sheet.pixels, tuple(captions))
     scoring = Scoring(
@@ -233,8 +239,3 @@ def _write_latents(
 def _at(images: ImageSet, places: Int64[Tensor, " places"], n: int) -> Pixels:
     """The first n of some images of a set."""
     return images.pixels_at(places[:n])
-
-
-def _save(sheet: Sheet, path: Path) -> None:
-    scale = visible_scale(sheet.pixels.shape[2])
-    save_png(tile(sheet.pixels, sheet.columns, scale), path)
