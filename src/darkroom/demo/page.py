@@ -96,7 +96,7 @@ def page(handlers: Handlers, courses: Sequence[Course]) -> gr.Blocks:
                 walk = Walk()
             with gr.Tab("Edit", id="edit") as edit_tab:
                 edits = Edits(handlers)
-            with gr.Tab("Your image", id="yours"):
+            with gr.Tab("Upload", id="yours"):
                 yours = Yours(handlers)
             with gr.Tab(_run_word(handlers), id="run"):
                 runs(handlers, courses)
@@ -137,7 +137,7 @@ def page(handlers: Handlers, courses: Sequence[Course]) -> gr.Blocks:
 
 
 def _run_word(handlers: Handlers) -> str:
-    return "The run" if len(handlers.explorers) == 1 else "The runs"
+    return "Run" if len(handlers.explorers) == 1 else "Runs"
 
 
 def _heading(handlers: Handlers) -> Markup:

@@ -15,7 +15,7 @@ class Edits:
     """An image that is moved by sliders."""
 
     def __init__(self, handlers: Handlers) -> None:
-        with gr.Row(elem_classes="desk"):
+        with gr.Row(elem_classes=["desk", "editing"]):
             with gr.Column(scale=3, min_width=260, elem_classes="controls"):
                 self.group = gr.Dropdown(
                     list(handlers.groups), value=next(iter(handlers.groups)), label="Move along"
