@@ -15,6 +15,8 @@ from tests.demo.served import Served
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 
+sync_api.expect.set_options(timeout=30_000)  # on a busy machine
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
