@@ -1,0 +1,41 @@
+"""What leaves as a program of torch.export is the model, to the last bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from darkroom import checkpoint
+from darkroom.exporting.graphs import graphs_of
+from tests.exporting.elsewhere import exported
+from tests.exporting.exported import run_of
+
+pytestmark = pytest.mark.slow
+
+MODELS = {
+    "gan": ("model=gan",),
+    "sigma_vae": ("model=sigma_vae", "data.num_classes=3"),
+    "vq_vae": ("model=vq_vae", "model.network.downsampling=8"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    made = [run_of(folder / name, *arguments) for name, arguments in MODELS.items()]
+    done = exported(*(f"program@{run}" for run in made))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_program_gives_the_models_images_for_any_number_of_them(runs: Path, name: str) -> None:
+    for graph in graphs_of(checkpoint.load(runs / name).system):
+        told = {"metadata.json": ""}
+        path = runs / name / "exported" / "program" / f"{graph.name}.pt2"
+        program = torch.export.load(path, extra_files=told).module()
+        assert '"latent_dim"' in told["metadata.json"]
+        for batch in (1, 5, 33):
+            inputs = graph.example(batch)
+            for mine, theirs in zip(graph.reference(*inputs), program(*inputs), strict=True):
+                torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=0)
