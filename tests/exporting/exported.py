@@ -14,7 +14,7 @@ from darkroom.systems import VAE, System
 from tests.composed import composed
 from tests.saved import saved
 
-NARROW = {"width": 4, "heads": 2, "blocks": 1, "components": 3, "steps": 2}
+NARROW = {"width": 4, "heads": 2, "blocks": 1, "steps": 2}
 TRAINED = ("generator.", "network.", "prior.")
 """What is no average, and so must never leave the house."""
 

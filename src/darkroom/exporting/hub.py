@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
 
 import torch
@@ -15,11 +14,11 @@ from darkroom.exporting.card import PICTURE, finite
 from darkroom.exporting.facts import Facts
 from darkroom.exporting.safetensors import Safetensors
 from darkroom.exporting.shipment import Shipment
-from darkroom.images import pil, tile, visible_scale
-from darkroom.sampling import drawn
-from darkroom.systems import System
+from darkroom.images import tile, visible_scale
+from darkroom.provenance.origin import Origin, png
+from darkroom.sampling import Samples, drawn
 
-SAMPLES, COLUMNS = 64, 8
+BATCH_SIZE = 64
 TASK = "unconditional-image-generation"
 
 UPLOAD = """
@@ -35,7 +34,7 @@ class Hub(Safetensors):
         shipment = super().packed(saved, facts)
         return replace(
             shipment,
-            files={**shipment.files, PICTURE: _picture(saved.system)},
+            files={**shipment.files, PICTURE: _picture(saved)},
             use=shipment.use + UPLOAD,
             header=header(facts),
         )
@@ -87,9 +86,10 @@ def _results(evaluation: Evaluation, facts: Facts) -> Iterator[dict[str, Any]]:
         }
 
 
-def _picture(system: System) -> bytes:
-    """The images of the first seeds, not chosen."""
-    pixels = torch.cat(list(drawn(system, range(SAMPLES))))
-    content = BytesIO()
-    pil(tile(pixels, COLUMNS, visible_scale(pixels.shape[2]))).save(content, "PNG")
-    return content.getvalue()
+def _picture(saved: SavedRun) -> bytes:
+    """The images of the first seeds, not chosen, as sample.py draws them; it says what made it."""
+    samples = Samples(64)
+    pixels = torch.cat(list(drawn(saved.system, range(samples.n), BATCH_SIZE)))
+    draw = {"_target_": "darkroom.sampling.Samples", "n": samples.n, "first_seed": 0}
+    grid = tile(pixels, samples.columns, visible_scale(pixels.shape[2]))
+    return png(grid, Origin.of(saved, draw, batch_size=BATCH_SIZE))
