@@ -122,7 +122,7 @@ class Explorer:
     origin: Origin
     usual: Mapping[str, float] = field(default_factory=dict)
     batch_size: int = 64
-    _ways: dict[tuple[str, str | None], Tensor] = field(
+    _ways: dict[tuple[str, str | None], dict[str, Ways]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -172,7 +172,9 @@ class Explorer:
         """Where a seed's image is."""
         model = self.model(manner.prior)
         latents = latents_of([seed], model.latent_dim, manner.truncation)
-        return Place(latents, labels_of([seed], model, self._number_of(manner)), manner.prior)
+        return Place(
+            latents, labels_of([seed], model, self._number_of(manner)), self._prior(manner)
+        )
 
     def label_of(self, place: Place) -> str:
         """The name of its class; empty if there are none."""
@@ -182,7 +184,7 @@ class Explorer:
         """What made a seed's image."""
         labels = self.place(seed, manner).labels
         label = None if labels is None else int(labels[0])
-        base = replace(self.origin, prior=manner.prior if self.has_priors else "learned")
+        base = replace(self.origin, prior=self._prior(manner))
         return base.sampled(seed, label, manner.truncation)
 
     def origin_by(self, what: str, given: tuple[str, ...] = (), **facts: Any) -> Origin:
@@ -211,17 +213,15 @@ class Explorer:
 
     def ways(self, kind: str, manner: Manner, report: Report) -> Ways:
         """Along what images can be moved: directions that were found, or single latents."""
-        known = (manner.prior, manner.label)
+        known = (self._prior(manner), manner.label)
         if known not in self._ways:
             model = self.model(manner.prior)
             samples = max(1, min(16, LOOKED_AT // (2 * model.latent_dim)))
             calls = samples * -(-2 * model.latent_dim // self.batch_size)
             with watched(model, calls, report):
-                self._ways[known] = response_of(
-                    model, samples, self.batch_size, self._number_of(manner)
-                )
-        axes, strengths = WAYS[kind]().axes(self._ways[known])
-        return Ways(axes, 100 * strengths / strengths.sum().clamp(min=1e-300))
+                response = response_of(model, samples, self.batch_size, self._number_of(manner))
+            self._ways[known] = {name: _ways(way().axes(response)) for name, way in WAYS.items()}
+        return self._ways[known][kind]
 
     def moved(self, place: Place, offset: Move) -> Pixels:
         """The image of a place, and that of the place moved by an offset."""
@@ -273,6 +273,10 @@ class Explorer:
         batch_size = min(len(latents), self.batch_size)
         return torch.cat(list(develop(self.model(prior), latents, batch_size, labels)))
 
+    def _prior(self, manner: Manner) -> str:
+        """The prior; one name for both where they are the same."""
+        return manner.prior if self.has_priors else "learned"
+
     def _number_of(self, manner: Manner) -> int | None:
         """The number of the class; None where the model was told of no such class."""
         known = manner.label in self.class_names
@@ -281,6 +285,11 @@ class Explorer:
     @cached_property
     def _standard(self) -> System:
         return with_prior(self.system, "standard")
+
+
+def _ways(found: tuple[Axes, Tensor]) -> Ways:
+    axes, strengths = found
+    return Ways(axes, 100 * strengths / strengths.sum().clamp(min=1e-300))
 
 
 def names_of(folders: Sequence[str]) -> list[str]:

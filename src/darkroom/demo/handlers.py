@@ -29,7 +29,7 @@ KINDS = {"direction": "Directions", "latent": "Single latents"}
 
 UNUSUAL = (
     "A score says what looks unusual, not what is ill. Smooth images get good bounds even if their "
-    "like was never seen."
+    "like was never seen; the excess takes the size of a PNG file off."
 )
 
 

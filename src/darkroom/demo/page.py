@@ -46,6 +46,8 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_dark="#c8452f",
         button_primary_text_color="#ffffff",
         color_accent="#a5301d",
+        link_text_color="*neutral_600",
+        link_text_color_dark="*neutral_400",
         body_text_color="#1f1c19",
         body_text_color_dark="#ece7e1",
         block_label_text_color="*neutral_600",

@@ -14,6 +14,9 @@ from darkroom.images import Pixels, pil
 COLUMNS = 8  # of a sheet, at most
 SMOOTH = 128  # pixels of a side from which on single ones need not be seen
 
+TITLES = {"excess": "Excess over a PNG file"}
+UNITS = {"negative_elbo": "nats", "distortion": "nats", "rate": "nats", "excess": "bits"}
+
 Section = tuple[str, Markup]
 """What a run shows, below its name."""
 
@@ -86,8 +89,9 @@ def walk(film: bytes, pixels: Pixels) -> Markup:
 def scores(found: Sequence[Score]) -> Markup:
     """Numbers of an image beside those of others."""
     rows = (
-        Markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>").format(
-            label_of(score.name),
+        Markup('<tr><th>{} <span class="unit">{}</span></th><td>{}</td><td>{}</td></tr>').format(
+            TITLES.get(score.name) or label_of(score.name),
+            UNITS.get(score.name, ""),
             rounded(score.value),
             "" if score.usual is None else rounded(score.usual),
         )

@@ -67,7 +67,8 @@ class Edits:
 
         for slider in self.sliders:
             inputs = [edit, self.group, *self.sliders]
-            on(slider.input, move, inputs, [edit, self.view, self.png], hidden=True)
+            for trigger in (slider.input, slider.release):  # the latter when a number is typed
+                on(trigger, move, inputs, [edit, self.view, self.png], hidden=True)
         on(self.group.input, self.opened(handlers), [edit, self.group], self.outputs)
         done = on(self.reset.click, reset, [edit], [edit])
         on(done.success, self.opened(handlers), [edit, self.group], self.outputs)
