@@ -25,11 +25,11 @@ class Served:
         port: Where it is.
     """
 
-    def __init__(self, cwd: Path, *arguments: str) -> None:
+    def __init__(self, cwd: Path, *arguments: str, **variables: str) -> None:
         self.process = subprocess.Popen(
             command("demo", *arguments, "port=0"),
             cwd=cwd,
-            env=environment(),
+            env=environment() | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -120,9 +120,15 @@ class Served:
 
 
 @contextmanager
-def served(cwd: Path, *arguments: str) -> Iterator[Served]:
-    """A page, and its end."""
-    page = Served(cwd, *arguments)
+def served(cwd: Path, *arguments: str, **variables: str) -> Iterator[Served]:
+    """A page, and its end.
+
+    Args:
+        cwd: Where demo.py is started.
+        arguments: What is typed.
+        variables: Of the environment.
+    """
+    page = Served(cwd, *arguments, **variables)
     try:
         yield page
     finally:

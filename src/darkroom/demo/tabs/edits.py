@@ -38,8 +38,11 @@ class Edits:
                 self.png = gr.DownloadButton("Download PNG", size="sm", elem_id="edited")
                 html(
                     views.note(
-                        "Directions were found without labels, the strongest first; the "
-                        "percentage is the share of all that can change."
+                        "Directions were found without labels, the strongest first; a percentage "
+                        "is a direction's share of all that changes."
+                        if len(handlers.explorers) == 1
+                        else "Each model has directions of its own, the strongest first; they "
+                        "were found without labels."
                     )
                 )
 
