@@ -1,7 +1,6 @@
 """How the runs went: evaluation, curves and config."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 
@@ -12,18 +11,20 @@ from darkroom.demo.tabs.asking import html
 
 
 def runs(handlers: Handlers, courses: Sequence[Course]) -> None:
-    """Curves, evaluation and config."""
-    named = [
-        (explorer.name, went) for explorer, went in zip(handlers.explorers, courses, strict=True)
-    ]
-    for name, went in named:
-        with gr.Accordion("Evaluation" + _of(name, named), open=bool(went.report)):
-            html(went.framed_report())
-    html(views.side_by_side([(name, went.charts()) for name, went in named]))
-    for name, went in named:
-        with gr.Accordion("Config" + _of(name, named), open=False):
-            gr.Code(went.config, language="yaml", interactive=False, show_label=False)
-
-
-def _of(name: str, named: Sequence[Any]) -> str:
-    return f" of {name}" if len(named) > 1 else ""
+    """Lays out what there is to read; nothing on this tab asks for anything."""
+    names = [explorer.name for explorer in handlers.explorers]
+    named = list(zip(names, courses, strict=True))
+    with gr.Accordion("Evaluation", open=any(went.report for went in courses)):
+        html(views.side_by_side([(name, went.framed_report()) for name, went in named]))
+    with gr.Accordion("Curves"):
+        html(views.side_by_side([(name, went.charts()) for name, went in named]))
+    with gr.Accordion("Config", open=False), gr.Row():
+        for name, went in named:
+            gr.Code(
+                went.config,
+                language="yaml",
+                label=name,
+                interactive=False,
+                show_label=len(named) > 1,
+                max_lines=40,
+            )
