@@ -12,7 +12,7 @@ from darkroom.exporting.facts import Facts
 from darkroom.exporting.graphs import Graph, Values, graphs_of
 from darkroom.exporting.parity import Parity, compared
 from darkroom.exporting.shipment import Shipment
-from darkroom.exporting.tracing import traced
+from darkroom.exporting.tracing import first_line, traced
 
 LARGEST = 2_000_000_000  # bytes; a protocol buffer ends at 2 GiB
 
@@ -49,14 +49,19 @@ class ONNX:
 
 
 def _converted(graph: Graph, metadata: dict[str, str]) -> bytes:
-    program = torch.onnx.export(
-        traced(graph),
-        input_names=list(graph.inputs),
-        output_names=list(graph.outputs),
-        dynamo=True,
-        verbose=False,
-        custom_translation_table={torch.ops.aten.erf.default: _erf()},
-    )
+    try:
+        program = torch.onnx.export(
+            traced(graph),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamo=True,
+            verbose=False,
+            custom_translation_table={torch.ops.aten.erf.default: _erf()},
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"ONNX cannot say what the {graph.name} does: {first_line(error)} Type to=program."
+        ) from error
     assert program is not None, "torch returns a program if it is given no path"
     proto = program.model_proto
     del proto.graph.value_info[:]  # sizes within, named by symbols that converters stumble over

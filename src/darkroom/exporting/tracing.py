@@ -27,5 +27,12 @@ def traced(graph: Graph) -> ExportedProgram:
                 dynamic_shapes={name: {0: batch} for name in graph.inputs},
                 strict=True,
             )
-    except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
-        raise ValueError(f"torch.export cannot follow the {graph.name}: {error}") from error
+    except RuntimeError as error:
+        raise ValueError(
+            f"torch.export cannot follow the {graph.name}: {first_line(error)} Type to=safetensors."
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What torch says before it explains itself."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
