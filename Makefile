@@ -46,6 +46,9 @@ bench: $(READY)  ## measure the data path, the observers and the metrics; result
 board: $(READY)  ## TensorBoard on all runs
 	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=100
 
+docs: $(READY)  ## build the documentation: outputs/site/index.html
+	$(BIN)/mkdocs build --quiet
+
 lock: $(READY)  ## resolve the requirements anew
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet \
 		--exclude-newer "7 days" \
@@ -65,4 +68,4 @@ $(READY): pyproject.toml requirements/lock.txt requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup train smoke test test-slow lint audit format bench board lock clean
+.PHONY: help setup train smoke test test-slow lint audit format bench board docs lock clean
