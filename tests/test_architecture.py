@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
     "comparison metrics reports",
     "exporting": "images randomness networks objectives priors systems sampling evaluation "
-    "reports checkpoint config provenance exporting omegaconf",
+    "reports checkpoint config provenance installation exporting "
+    "omegaconf",
     "demo": "images curves data intake sampling systems evaluation reports checkpoint provenance "
     "demo",
     "verbs": "images randomness files bulk runs provenance data inspection advice findings probe "

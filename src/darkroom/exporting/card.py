@@ -10,6 +10,7 @@ from darkroom.evaluation.record import Evaluation
 from darkroom.evaluation.wording import lasted
 from darkroom.exporting.facts import NORMALISATION, Facts
 from darkroom.exporting.shipment import Shipment
+from darkroom.installation import typed
 from darkroom.reports.tables import audited, circumstances, protocol_facts, rows
 
 FILL_IN = "**[FILL IN]**"
@@ -159,7 +160,7 @@ def _training(facts: Facts) -> Iterator[str]:
 
 def _quality(facts: Facts) -> Iterator[str]:
     if not facts.evaluations:
-        yield f"Not measured. `python evaluate.py run=<{plain(facts.run)}>` does it."
+        yield f"Not measured. `{typed('evaluate')} run=<folder of the run>` does it."
     for evaluation in facts.evaluations:
         yield from _measured(evaluation)
     if facts.evaluations:
@@ -187,7 +188,7 @@ def _measured(evaluation: Evaluation) -> Iterator[str]:
 def _originality(facts: Facts) -> Iterator[str]:
     audits = [each for each in facts.evaluations if each.originality is not None]
     if not audits:
-        yield "Not audited. Before these images are published, `python evaluate.py` should look."
+        yield f"Not audited. Before its images are published, `{typed('evaluate')}` should look."
     for evaluation in audits:
         assert evaluation.originality is not None, "selected above"
         yield f"**{plain(evaluation.originality.verdict)}**\n"
