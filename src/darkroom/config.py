@@ -312,6 +312,7 @@ class DemoConfig:
         runs: Folders of several runs, to be seen side by side.
         checkpoint: last or best.
         port: Where the page is, on this machine; 0 for any free port.
+        provenance: How PNG files that are taken away are signed; by default they are not.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
     """
@@ -320,6 +321,7 @@ class DemoConfig:
     runs: list[str] = field(default_factory=list)
     checkpoint: str = "last"
     port: int = 7860
+    provenance: Provenance = field(default_factory=Provenance)
     batch_size: int = 64
     device: str = "auto"
 

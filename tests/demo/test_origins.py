@@ -11,9 +11,12 @@ from darkroom import config
 from darkroom.demo.downloads import Shelf
 from darkroom.demo.handlers import Handlers
 from darkroom.provenance import origin
+from darkroom.provenance.certificates import CERTIFICATE, KEY, ROOT, make_test_chain
+from darkroom.provenance.credentials import Signer, State, check
 from darkroom.verbs import demo as verbs_demo
 from darkroom.verbs.redrawing import AbsentError, Redrawer
 from tests.composed import composed
+from tests.demo.explored import AS_TYPED, explorer
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +49,17 @@ def test_a_sample_is_drawn_again(
     with Image.open(str(path)) as image:
         assert torch.equal(transforms.pil_to_tensor(image), redrawn.picture)
     assert redrawn.is_claimed
+
+
+def test_what_is_taken_away_is_signed_where_that_is_asked_for(tmp_path: Path) -> None:
+    make_test_chain(tmp_path / "keys")
+    signer = Signer(*(str(tmp_path / "keys" / name) for name in (CERTIFICATE, KEY)))
+    handlers = Handlers([explorer("gan")], Shelf(tmp_path / "shelf"), signer)
+    manner = handlers.manner(*AS_TYPED)
+    _, strip = handlers.walk(1, 2, 3, manner).files
+    for path in (*handlers.chosen(5, manner).files, strip):
+        signature = check(Path(str(path)).read_bytes(), (tmp_path / "keys" / ROOT).read_text())
+        assert signature.state is State.TRUSTED
 
 
 def test_of_an_edit_the_run_is_known_and_not_more(runs: tuple[Path, Path], tmp_path: Path) -> None:

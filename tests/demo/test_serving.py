@@ -65,6 +65,17 @@ def test_too_many_runs_are_refused() -> None:
         verbs_demo.demo(tree)
 
 
+@pytest.mark.promise(
+    "The page is asked to have what it signs stamped by an authority elsewhere",
+    "demo.py refuses: the page connects to nothing.",
+)
+def test_no_time_stamp_is_fetched() -> None:
+    tree = composed("demo", "run=a", "provenance.timestamp=http://example.invalid")
+    config.check(tree)
+    with pytest.raises(ValueError, match="connects to nothing"):
+        verbs_demo.demo(tree)
+
+
 def test_a_port_is_tried_before_anything_is_built() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -12,21 +12,23 @@ from PIL import Image
 
 from darkroom.images import Pixels, composited, pil, tile, visible_scale
 from darkroom.provenance import origin as origins
+from darkroom.provenance.credentials import Signer
 from darkroom.provenance.origin import Origin
 
 MILLISECONDS = 90  # of a frame
 SMALLEST = 256  # pixels of a film's shorter side, about
 
 
-def png(pixels: Pixels, origin: Origin) -> bytes:
+def png(pixels: Pixels, origin: Origin, signer: Signer | None = None) -> bytes:
     """One image as it was drawn, pixel by pixel, which says what made it."""
-    return origins.png(pixels[0], origin)
+    content = origins.png(pixels[0], origin)
+    return content if signer is None else signer(content, origin)
 
 
-def strip(pixels: Pixels, origin: Origin) -> bytes:
+def strip(pixels: Pixels, origin: Origin, signer: Signer | None = None) -> bytes:
     """Images side by side, enlarged so that they can be looked at."""
     scale = visible_scale(pixels.shape[2])
-    return png(tile(pixels, len(pixels), scale)[None], origin)
+    return png(tile(pixels, len(pixels), scale)[None], origin, signer)
 
 
 def archive(files: Sequence[tuple[str, bytes]]) -> bytes:

@@ -13,6 +13,7 @@ from darkroom.demo.downloads import Shelf
 from darkroom.demo.explorer import PRIORS, Explorer, Manner, Move, Place
 from darkroom.demo.watching import Report
 from darkroom.evaluation.wording import percent
+from darkroom.provenance.credentials import Signer
 
 SEEDS = 2**31 - 1  # the largest seed
 IMAGES = 64  # of a sheet, at most
@@ -77,10 +78,13 @@ class Handlers:
     Args:
         explorers: The runs, side by side.
         shelf: Where files lie that can be taken away.
+        signer: Signs them; None for nobody.
     """
 
-    def __init__(self, explorers: Sequence[Explorer], shelf: Shelf) -> None:
-        self.explorers, self.shelf = explorers, shelf
+    def __init__(
+        self, explorers: Sequence[Explorer], shelf: Shelf, signer: Signer | None = None
+    ) -> None:
+        self.explorers, self.shelf, self.signer = explorers, shelf, signer
         names = [name for explorer in explorers for name in explorer.class_names]
         self.class_names = tuple(dict.fromkeys(names))
         self.has_priors = any(explorer.has_priors for explorer in explorers)
@@ -117,7 +121,7 @@ class Handlers:
             files += [
                 (
                     self._file(explorer, f"seed-{s:06d}.png"),
-                    downloads.png(pixels[k : k + 1], origin),
+                    downloads.png(pixels[k : k + 1], origin, self.signer),
                 )
                 for k, s in enumerate(seeds)
                 for origin in [explorer.origin_of(s, manner)]
@@ -134,7 +138,7 @@ class Handlers:
             label = explorer.label_of(explorer.place(picked, manner))
             caption = f"seed {picked}" + (f" · class {label}" if label else "")
             sections.append((explorer.name, views.large(pixels, caption)))
-            content = downloads.png(pixels, explorer.origin_of(picked, manner))
+            content = downloads.png(pixels, explorer.origin_of(picked, manner), self.signer)
             files.append((self._file(explorer, f"seed-{picked:06d}.png"), content))
         return Shown(views.side_by_side(sections), (self._together(f"seed-{picked:06d}", files),))
 
@@ -158,7 +162,10 @@ class Handlers:
             view = views.walk(film, pixels)
             sections.append((explorer.name, self._said(explorer, manner, view)))
             strips.append(
-                (self._file(explorer, f"{a}-to-{b}.png"), downloads.strip(pixels, origin))
+                (
+                    self._file(explorer, f"{a}-to-{b}.png"),
+                    downloads.strip(pixels, origin, self.signer),
+                )
             )
             films.append((self._file(explorer, f"{a}-to-{b}.gif"), film))
         name = f"{a}-to-{b}"
@@ -211,7 +218,7 @@ class Handlers:
             facts = {"of": edit.title, "prior": place.prior, "moves": moves}
             origin = explorer.origin_by("edit", edit.given, **facts)
             name = self._file(explorer, f"{edit.title.replace(' ', '-')}-edited.png")
-            files.append((name, downloads.png(pixels[1:], origin)))
+            files.append((name, downloads.png(pixels[1:], origin, self.signer)))
         return Shown(views.side_by_side(sections), (self._together("edited", files),))
 
     def looked_at(self, content: object) -> Markup:

@@ -12,6 +12,7 @@ from darkroom.demo.course import Course
 from darkroom.demo.explorer import Explorer
 from darkroom.demo.guard import App, Guard
 from darkroom.demo.uploads import LARGEST
+from darkroom.provenance.credentials import Signer
 
 HOST = "127.0.0.1"
 AROUND = 1 << 16  # bytes that a browser puts around an uploaded file
@@ -27,6 +28,7 @@ def serve(
     explorers: Sequence[Explorer],
     courses: Sequence[Course],
     port: int,
+    signer: Signer | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serves the page until it is interrupted.
@@ -35,6 +37,7 @@ def serve(
         explorers: The runs.
         courses: How each of them went.
         port: Where.
+        signer: Signs what is taken away; None for nobody.
         say: Is told where the page is, as soon as it can be seen.
 
     Raises:
@@ -48,7 +51,7 @@ def serve(
         os.chdir(folder / "empty")
         try:
             _settle(folder)
-            app = _app(explorers, courses, folder)
+            app = _app(explorers, courses, signer, folder)
             _run(app, listener, say)
         finally:
             os.chdir(here)
@@ -83,7 +86,9 @@ def _settle(folder: Path) -> None:
     os.environ |= SETTINGS | {"GRADIO_TEMP_DIR": str(folder / "cache")}
 
 
-def _app(explorers: Sequence[Explorer], courses: Sequence[Course], folder: Path) -> App:
+def _app(
+    explorers: Sequence[Explorer], courses: Sequence[Course], signer: Signer | None, folder: Path
+) -> App:
     try:
         import gradio
         from fastapi import FastAPI
@@ -94,7 +99,7 @@ def _app(explorers: Sequence[Explorer], courses: Sequence[Course], folder: Path)
     from darkroom.demo.handlers import Handlers
     from darkroom.demo.page import HEAD, page, theme
 
-    blocks = page(Handlers(explorers, Shelf(folder / "cache" / "made")), courses)
+    blocks = page(Handlers(explorers, Shelf(folder / "cache" / "made"), signer), courses)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(
         app,

@@ -14,6 +14,7 @@ from darkroom.demo.uploads import reading
 from darkroom.provenance.origin import SAMPLES, Origin
 from darkroom.sampling import drawn
 from darkroom.verbs.device import device_of
+from darkroom.verbs.sample import signer_of
 
 MOST = 4  # runs; of more nothing could be seen side by side
 
@@ -27,7 +28,13 @@ def demo(composed: DictConfig) -> None:
     Raises:
         ValueError: If it cannot be done, with what to type instead.
     """
-    serve(*opened(composed), composed.port)
+    if composed.provenance.timestamp is not None:
+        raise ValueError(
+            f"provenance.timestamp={composed.provenance.timestamp}: the page connects to nothing. "
+            "Leave it out, or draw the images with sample.py."
+        )
+    signer = signer_of(composed.provenance)
+    serve(*opened(composed), composed.port, signer)
 
 
 def opened(composed: DictConfig) -> tuple[list[Explorer], list[Course]]:
