@@ -66,7 +66,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path):
     nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(DOCS / "first-images.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
-    client.NotebookClient(
+    nbclient.NotebookClient(
         notebook, timeout=900, resources={"metadata": {"path": tmp_path}}
     ).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
