@@ -48,7 +48,8 @@ ALLOWED = {
     "draw": ("darkroom.sampling",),
     "to": (
         "darkroom.bulk",
-        "darkroom.destinations", "darkroom.exporting",
+        "darkroom.destinations",
+        "darkroom.exporting",
     ),
 }
 """Modules whose classes each part of a config may be made of. Functions never are.
