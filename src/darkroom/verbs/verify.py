@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from omegaconf import DictConfig
 from PIL import Image
+from torch import Tensor
 
 from darkroom.provenance import certificates, credentials, origin
 from darkroom.provenance.credentials import State
 from darkroom.provenance.origin import Origin, Picture
 from darkroom.verbs.redrawing import AbsentError, Redrawer, Redrawn
 
+AnyPicture = UInt8[Tensor, "_ _ _"]  # two of them need not have one shape
 MAX_PIXELS = 90_000_000  # a larger picture is taken for a decompression bomb
 MODES = ("L", "LA", "RGB", "RGBA")
 
@@ -166,7 +169,7 @@ def _compared(claim: Origin, picture: Picture, redrawer: Redrawer) -> Comparison
     return Comparison(False, text)
 
 
-def _difference(picture: Picture, redrawn: Picture) -> str:
+def _difference(picture: AnyPicture, redrawn: AnyPicture) -> str:
     """How far an image is from what is drawn, in words."""
     if picture.shape != redrawn.shape:
         has, draws = (
