@@ -31,8 +31,8 @@ MAY_IMPORT = {
     "evaluation": "files images randomness curves data diagnosis metrics objectives sampling "
     "systems evaluation",
     "evaluation.run": "data diagnosis curves sampling systems checkpoint config probe evaluation "
-    "omegaconf",
-    "comparison": "evaluation comparison",
+    "installation omegaconf",
+    "comparison": "evaluation installation comparison",
     "sampling": "images randomness sampling",
     "intake": "intake",
     "data": "images randomness augmentation intake data",
@@ -49,13 +49,13 @@ MAY_IMPORT = {
     "checkpoint": "config files systems lightning omegaconf",
     "beginning": "checkpoint config systems transfer omegaconf",
     "inspection": "images randomness data intake metrics",
-    "advice": "inspection",
+    "advice": "installation inspection",
     "findings": "intake inspection",
     "bulk": "files provenance sampling bulk",
     "destinations": "config data inspection",
     "probe": "config data images randomness systems trainer lightning omegaconf",
     "reports": "images curves data intake inspection advice findings probe diagnosis evaluation "
-    "comparison metrics reports",
+    "comparison metrics installation reports",
     "exporting": "images randomness networks objectives priors systems sampling evaluation "
     "reports checkpoint config provenance installation exporting "
     "omegaconf",
@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "demo",
     "verbs": "images randomness files bulk runs provenance data inspection advice findings probe "
     "reports sampling comparison curves diagnosis evaluation metrics systems trainer checkpoint "
-    "beginning callbacks config demo exporting verbs lightning omegaconf",
+    "beginning callbacks config demo exporting installation verbs lightning omegaconf",
     "config": "signatures hydra omegaconf",
     "sweeps": "config curves files runs sweeps",
     "installation": "",

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from darkroom import installation
 from darkroom.inspection import Inspection
 
 FEW = 2000  # images: fewer are soon known by heart
@@ -29,7 +30,7 @@ class Advice:
 
     @property
     def command(self) -> str:
-        return " ".join(["python train.py", *map(_quoted, self.overrides)])
+        return " ".join([installation.typed("train"), *map(_quoted, self.overrides)])
 
 
 def advise(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import torch
 
+from darkroom.data import FashionMNIST, Folder, StackedDigits
 from darkroom.provenance import manifest
 
 
@@ -25,9 +26,9 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_manifest_says_what_a_repetition_needs():
-    entry = manifest.entry(seed=7, overrides=["model=vae"], data="fingerprint")
+    entry = manifest.entry(7, ["model=vae"], "fingerprint", licence="mine")
     assert (entry["seed"], entry["overrides"]) == (7, ["model=vae"])
-    assert entry["data"] == "fingerprint"
+    assert (entry["data"], entry["licence"]) == ("fingerprint", "mine")
     assert entry["versions"]["torch"] == torch.__version__.split("+")[0]
     assert len(entry["hardware"]["gpus"]) == torch.cuda.device_count()
     assert abs(datetime.now(UTC) - datetime.fromisoformat(entry["started"])).seconds < 60
@@ -58,3 +59,10 @@ def test_every_start_is_one_more_entry_and_no_partial_file_stays(tmp_path):
         manifest.append(path, manifest.entry(seed, [], ""))
     assert [entry["seed"] for entry in json.loads(path.read_text())] == [1, 2]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_published_sets_licence_is_known_and_ones_own_images_is_what_was_typed(tmp_path):
+    assert "MIT" in FashionMNIST(resolution=28, channels=1).licence
+    assert "UCI" in StackedDigits(resolution=16).licence
+    assert Folder(str(tmp_path)).licence == ""
+    assert Folder(str(tmp_path), licence="mine, CC0").licence == "mine, CC0"

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from darkroom import installation
 from darkroom.evaluation.record import Evaluation, Number, Protocol
 from darkroom.evaluation.wording import listed
 
@@ -107,4 +108,4 @@ def _mend(entry: Entry, mine: Protocol, standard: Protocol) -> str:
     }
     typed = [f"{option}={other}" for option, (own, other) in options.items() if own != other]
     run = shlex.quote(f"run={entry.evaluation.subject}")
-    return " ".join(["python evaluate.py", run, *typed])
+    return " ".join([installation.typed("evaluate"), run, *typed])

@@ -51,6 +51,8 @@ class ImageData(LightningDataModule):
         num_classes: How many classes the model is told of: 0 for none, auto for all.
         split_seed: Seed of the split. It is not the run's, so that runs of several seeds are judged
             by the same images, which none of them has seen.
+        licence: What may be done with the images, and who agreed, in your own words. It is
+            noted in run.json and in model cards; of published sets some is known.
 
     Attributes:
         training: The training set, after `setup`.
@@ -64,6 +66,7 @@ class ImageData(LightningDataModule):
     held_out: ImageSet
     test: ImageSet
     per_channel: bool = False
+    published: str = ""  # what is known of a published set's licence
     patience = 120  # seconds without a batch, after which a worker is taken to hang
 
     def __init__(
@@ -79,6 +82,7 @@ class ImageData(LightningDataModule):
         num_workers: int = 0,
         split_seed: int = 0,
         num_classes: int | Literal["auto"] = 0,
+        licence: str | None = None,
     ) -> None:
         super().__init__()
         if not 0 < validation < 1:
@@ -99,6 +103,7 @@ class ImageData(LightningDataModule):
         self.augmentation, self.limit = augmentation, limit
         self.resident, self.num_workers = resident, num_workers
         self.num_classes = num_classes
+        self.licence = self.published if licence is None else licence
 
     @abstractmethod
     def read(self) -> Divisible:

@@ -37,6 +37,11 @@ class InMemory(ImageData):
 class Digits(InMemory):
     """scikit-learn's handwritten digits, embedded: no download."""
 
+    published = (
+        "a copy of the test set of UCI's Optical Recognition of Handwritten Digits (E. Alpaydin), "
+        "which scikit-learn distributes; its licence is UCI's to say"
+    )
+
     def load(self) -> ArraySet:
         return datasets.digits()
 
@@ -92,6 +97,7 @@ class FashionMNIST(MNIST):
     Source: Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747.
     """
 
+    published = "MIT, copyright 2017 Zalando SE"
     folder = "FashionMNIST"
     class_names = tuple(torchvision_datasets.FashionMNIST.classes)
     elsewhere = (Path("/usr/share/datasets/fashion-mnist"),)
@@ -149,6 +155,7 @@ class StackedDigits(ImageData):
         self.singles: InMemory = Digits(self.resolution, 1)
         if source == "mnist":
             self.singles = MNIST(root, download, resolution=self.resolution, channels=1)
+        self.licence = self.licence or self.singles.licence
 
     def prepare_data(self) -> None:
         self.singles.prepare_data()
@@ -210,6 +217,8 @@ class CelebA(Packed):
 
     Source: Liu et al. 2015, arXiv 1411.7766. For non-commercial research only.
     """
+
+    published = "non-commercial research only (the agreement of CelebA, MMLAB of CUHK)"
 
     def __init__(self, root: str = "data", download: bool = False, **options: Any) -> None:
         super().__init__(**options)

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch.utils.tensorboard import SummaryWriter
 
-from darkroom import checkpoint, config, curves
+from darkroom import checkpoint, config, curves, installation
 from darkroom.checkpoint import SavedRun
 from darkroom.curves import Curve
 from darkroom.data import ImageData
@@ -183,7 +183,7 @@ class Run:
     @property
     def command(self) -> str:
         """What started it."""
-        return shlex.join(["python", "train.py", *self._typed])
+        return f"{installation.typed('train')} {shlex.join(self._typed)}".strip()
 
     @property
     def _typed(self) -> list[str]:

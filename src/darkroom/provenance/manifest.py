@@ -16,19 +16,21 @@ from darkroom import files
 PACKAGES = ("darkroom", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
-def entry(seed: int, overrides: list[str], data: str) -> dict[str, Any]:
+def entry(seed: int, overrides: list[str], data: str, licence: str = "") -> dict[str, Any]:
     """Everything that a later reader needs to trust or to repeat a run.
 
     Args:
         seed: The run's seed.
         overrides: What was typed on the command line.
         data: Fingerprint of the data set.
+        licence: What may be done with it, as far as that is known.
     """
     return {
         "started": _now(),
         "overrides": overrides,
         "seed": seed,
         "data": data,
+        "licence": licence,
         "code": _code(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "hardware": _hardware(),

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from markupsafe import Markup
 
+from darkroom import installation
 from darkroom.curves import Curve
 from darkroom.diagnosis.finding import Finding
 from darkroom.evaluation.exhibits import Exhibits
@@ -40,7 +41,7 @@ class Judgement:
     evaluation: Evaluation
     exhibits: Exhibits
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    command: str = "python train.py"
+    command: str = installation.typed("train")
 
     def write(self, folder: Path) -> None:
         """Writes report.html and metrics.json."""

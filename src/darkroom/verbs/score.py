@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from omegaconf import DictConfig
 from torch import Tensor
 
-from darkroom import checkpoint, config
+from darkroom import checkpoint, config, installation
 from darkroom.checkpoint import SavedRun
 from darkroom.data import ImageData
 from darkroom.data.datasets import ImageSet, PackedSet
@@ -109,7 +109,7 @@ def _vae(system: System, composed: DictConfig) -> VAE:
     if not isinstance(system, VAE):
         raise ValueError(
             f"run={composed.run} is a {type(system).__name__}, which knows no bound of an image. "
-            "Type the run of a VAE, such as one of python train.py model=sigma_vae."
+            f"Type the run of a VAE, such as one of {installation.typed('train')} model=sigma_vae."
         )
     rankings = rankings_of(system)
     if composed.by not in rankings:

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from darkroom import checkpoint, config, randomness, runs
+from darkroom import checkpoint, config, installation, randomness, runs
 from darkroom.beginning import begin, load_origin
 from darkroom.callbacks import Interrupted
 from darkroom.data import ImageData
@@ -68,7 +68,7 @@ def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float |
     if saved is not None:  # Lightning will do it again, but would not say what is wrong
         checkpoint.restore(system, content, saved)
     beginning = begin(system, composed, origin) if origin is not None else None
-    entry = manifest.entry(composed.seed, overrides, data.training.fingerprint())
+    entry = manifest.entry(composed.seed, overrides, data.training.fingerprint(), data.licence)
     entry["identity"] = identity
     trainer: Trainer = config.build(
         composed.trainer,
@@ -127,7 +127,7 @@ def _leave(interrupted: Interrupted, trainer: Trainer, system: System, run_dir: 
     if not trainer.is_global_zero:
         sys.exit(0)
     print(
-        f"\n{interrupted} after {system.images_seen:,} images. Type python train.py "
+        f"\n{interrupted} after {system.images_seen:,} images. Type {installation.typed('train')} "
         f"resume={run_dir} to go on.",
         file=sys.stderr,
     )
@@ -156,8 +156,8 @@ def _finish(trainer: Trainer, run_dir: Path, composed: DictConfig) -> float | No
         print(f"\nsamples      {run_dir / 'samples'}")
         print(f"checkpoints  {run_dir / 'checkpoints'}")
         print(f"TensorBoard  tensorboard --logdir {run_dir}")
-        print(f"more images  python sample.py run={run_dir}")
-        print(f"how good     python evaluate.py run={run_dir}")
+        print(f"more images  {installation.typed('sample')} run={run_dir}")
+        print(f"how good     {installation.typed('evaluate')} run={run_dir}")
     return next((value for name, value in final.items() if name.startswith("quality/")), None)
 
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from darkroom import installation
+
 
 class Sweep(Callback):
     """Says how to go on with a sweep, stops it when it is told to, and shows what it came to.
@@ -50,7 +52,7 @@ class Sweep(Callback):
         print(f"\n{table.text()}\n")
         print(f"table         {table.write(folder)}")
         if table.failures < len(table.outcomes):
-            print(f"side by side  python compare.py sweep={folder}")
+            print(f"side by side  {installation.typed('compare')} sweep={folder}")
         if table.failures:
             print(
                 f"\ntrain: {table.failures} of {len(table.outcomes)} jobs failed; job.log in their "
