@@ -46,6 +46,9 @@ bench: $(READY)  ## measure the data path, the observers and the metrics; result
 board: $(READY)  ## TensorBoard on all runs
 	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=100
 
+demo: $(READY)  ## a page to explore a run: make demo RUN=outputs/...
+	$(BIN)/python demo.py run=$(RUN)
+
 docs: $(READY)  ## build the documentation: outputs/site/index.html
 	$(BIN)/mkdocs build --quiet
 
@@ -68,4 +71,4 @@ $(READY): pyproject.toml requirements/lock.txt requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup train smoke test test-slow lint audit format bench board docs lock clean
+.PHONY: help setup train smoke test test-slow lint audit format bench board demo docs lock clean
