@@ -85,7 +85,7 @@ def _drawing(composed: DictConfig, draw: Samples, saved: SavedRun, number: int) 
     device = device_of(composed.device)
     if composed.device in ("auto", device.type) and device.type != "cpu":
         device = torch.device(device.type, number % torch.accelerator.device_count())
-    generator = with_prior(saved.system, composed.prior).to(device)
+    generator = with_prior(saved.system.to(device), composed.prior)
     options = {str(name): value for name, value in composed.draw.items()}
     return Drawing(
         generator,
