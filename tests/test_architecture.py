@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "images": "",
     "randomness": "",
     "files": "",
-    "provenance": "files checkpoint images provenance",
+    "provenance": "files checkpoint images installation provenance",
     "provenance.manifest": "files",
     "runs": "omegaconf",
     "signatures": "",
@@ -59,8 +59,8 @@ MAY_IMPORT = {
     "exporting": "images randomness networks objectives priors systems sampling evaluation "
     "reports checkpoint config provenance installation exporting "
     "omegaconf",
-    "demo": "images curves data intake sampling systems evaluation reports checkpoint provenance "
-    "demo",
+    "demo": "images curves data installation intake sampling systems evaluation reports checkpoint "
+    "provenance demo",
     "verbs": "images randomness files bulk runs provenance data inspection advice findings probe "
     "reports sampling comparison curves diagnosis evaluation metrics systems trainer checkpoint "
     "beginning callbacks config demo exporting installation verbs lightning omegaconf",

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from darkroom import curves
 from darkroom.curves import Curve
+from darkroom.installation import typed
 from darkroom.reports.logged import charts_of
 
 LARGEST = 32 << 20  # bytes of a report that is shown
@@ -46,9 +47,8 @@ class Course:
         """The report as a page of its own, in which no script runs and which nothing leaves."""
         if not self.report:
             return Markup(
-                '<p class="note">Nobody has judged this run yet: '
-                "<code>python evaluate.py run=...</code></p>"
-            )
+                '<p class="note">Nobody has judged this run yet: <code>{} run=...</code></p>'
+            ).format(typed("evaluate"))
         return Markup(
             '<iframe class="report-page" title="evaluation" sandbox srcdoc="{}"></iframe>'
         ).format(self.report)

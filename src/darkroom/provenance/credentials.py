@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from darkroom.installation import typed
 from darkroom.provenance.origin import REAL, VOCABULARY, Origin
 
 PNG = "image/png"
@@ -176,8 +177,8 @@ def _read(option: str, place: str) -> bytes:
         return Path(place).expanduser().read_bytes()
     except OSError as error:
         raise ValueError(
-            f"provenance.{option}={place} cannot be read: {error.strerror}. `python verify.py "
-            "certificate=<folder>` makes a certificate to try it with."
+            f"provenance.{option}={place} cannot be read: {error.strerror}. "
+            f"`{typed('verify')} certificate=<folder>` makes a certificate to try it with."
         ) from error
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
+from darkroom.installation import typed
 from darkroom.provenance import certificates, credentials, origin
 from darkroom.provenance.credentials import State
 from darkroom.provenance.origin import Origin, Picture
@@ -253,7 +254,7 @@ def _files(places: Sequence[str]) -> list[Path]:
         ValueError: If there are none.
     """
     if not places:
-        raise ValueError("Type the images: python verify.py <PNG file or folder> ...")
+        raise ValueError(f"Type the images: {typed('verify')} <PNG file or folder> ...")
     found = []
     for place in places:
         path = Path(place).expanduser()
@@ -293,9 +294,9 @@ def _make_certificate(folder: Path) -> None:
     print(
         f"{folder} holds a TEST certificate, which nobody vouches for, and its key, which nobody "
         "else should have.\n"
-        f"sign    python sample.py run=<folder> provenance.certificate={certificate} "
+        f"sign    {typed('sample')} run=<folder> provenance.certificate={certificate} "
         f"provenance.key={key}\n"
-        f"verify  python verify.py <images> trust={root}"
+        f"verify  {typed('verify')} <images> trust={root}"
     )
 
 
