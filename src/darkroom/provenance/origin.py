@@ -7,7 +7,7 @@ same pixels (`verify.py`), or a signature (`credentials.py`), for whoever trusts
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -208,7 +208,7 @@ def png(picture: Picture, origin: Origin, seal: Seal | None = None) -> bytes:
     tool = f"darkroom {origin.version}"
     said = PngInfo()
     said.add_text("Software", tool)
-    said.add_text(KEYWORD, json.dumps(asdict(origin)))
+    said.add_text(KEYWORD, json.dumps(vars(origin)))
     if origin.source != REAL:
         label = XMP.format(tool=tool, source=VOCABULARY + origin.source)
         said.add_itxt("XML:com.adobe.xmp", label)
