@@ -535,8 +535,10 @@ def test_jobs_may_run_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_cluster_runs_the_jobs(tmp_path: Path) -> None:
-    done = trained(tmp_path, "-m", "hydra/launcher=submitit_local", "seed=3", *SMOKE)
+@pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
+def test_a_cluster_runs_the_jobs(launcher: str, tmp_path: Path) -> None:
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
+    done = trained(tmp_path, "-m", f"hydra/launcher={launcher}", "seed=3", *SMOKE)
     assert done.returncode == 0, done.stderr
     (row,) = rows(tmp_path / "sweep")
     assert float(row["objective"]) > 0

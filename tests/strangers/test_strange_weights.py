@@ -170,7 +170,8 @@ def unguarded(source: str) -> Iterator[str]:
 
 def test_every_reader_of_arrays_and_weights_is_guarded() -> None:
     found = {path.name: [*unguarded(path.read_text())] for path in SRC.rglob("*.py")}
-    assert {name: calls for name, calls in found.items() if calls} == {}
+    # the command `darkroom` becomes the script of a verb, which it has looked up among its own
+    assert {name: calls for name, calls in found.items() if calls} == {"cli.py": ["runpy.run_path"]}
 
 
 @pytest.mark.parametrize(
