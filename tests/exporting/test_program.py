@@ -1,12 +1,15 @@
 """What leaves as a program of torch.export is the model, to the last bit."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from darkroom import checkpoint
 from darkroom.exporting.graphs import graphs_of
+from tests.commands import ROOT
 from tests.exporting.elsewhere import exported
 from tests.exporting.exported import run_of
 
@@ -39,3 +42,18 @@ def test_a_program_gives_the_models_images_for_any_number_of_them(runs: Path, na
             inputs = graph.example(batch)
             for mine, theirs in zip(graph.reference(*inputs), program(*inputs), strict=True):
                 torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=0)
+
+
+def test_keras_runs_a_program_as_the_documentation_says(runs: Path, monkeypatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("KERAS_HOME", str(runs))
+    pytest.importorskip("keras")
+    text = (ROOT / "docs" / "shipping.md").read_text()
+    (lines,) = (block for block in text.split("```python\n")[1:] if "keras" in block)
+    monkeypatch.chdir(runs / "gan" / "exported" / "program")
+    system = checkpoint.load(runs / "gan").system
+    told: dict[str, Any] = {}
+    exec(lines.partition("```")[0].replace("100", str(system.latent_dim)), told)
+    latents = told["keras"].random.normal((16, system.latent_dim), seed=0)
+    with torch.no_grad():
+        assert np.array_equal(told["images"], system(latents.cpu()).numpy())
