@@ -61,7 +61,8 @@ def test_parts_work_as_they_stand_in_the_documentation(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path):
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # threads that wait for each other busily
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(DOCS / "first-images.ipynb", as_version=4)
