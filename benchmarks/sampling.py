@@ -20,7 +20,7 @@ from darkroom.provenance.origin import Origin
 from darkroom.systems import System
 from tests.composed import composed
 
-IMAGES, ALONE = 20_000, 500
+IMAGES, ALONE = 12_000, 500
 MODELS = {
     "the article's GAN, digits 16x16": ["data=digits"],
     "the article's GAN, 32x32x1, width 32": [

@@ -137,7 +137,8 @@ class SampleConfig:
         folder: Folder for the images; within the run's folder if it is not given.
         batch_size: Images computed at once.
         device: cpu, cuda, mps; auto takes the best there is.
-        workers: Processes that draw many images, spread over the devices; auto: one a core.
+        workers: Processes that draw many images, spread over the devices; auto: one a core, where
+            there is enough for each.
         provenance: How images are signed; by default they are not.
     """
 

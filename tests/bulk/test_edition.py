@@ -159,6 +159,13 @@ def test_what_a_worker_refuses_is_said_by_the_first_process(run: Path, tmp_path:
         bulk.write(edition, Folder(16), partial(drawing, run / "away"), workers=2)
 
 
+def test_processes_are_begun_where_there_is_enough_for_each(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    asked = [verb._workers("auto", parts) for parts in (0, 1, 7, 8, 40, 1000)]
+    assert asked == [1, 1, 1, 2, 10, 16]
+    assert verb._workers(3, 1000) == 3
+
+
 def test_very_many_seeds_have_names_in_order_and_parts_that_meet(tmp_path: Path):
     edition = Edition(tmp_path, 999_990_000, 25_000, 10_000, ".tar", {})
     assert [len(part.seeds) for part in edition.parts] == [10_000, 10_000, 5_000]

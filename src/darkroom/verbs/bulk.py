@@ -17,6 +17,7 @@ from darkroom.verbs.device import device_of
 from darkroom.verbs.sample import number_of, signer_of
 
 MOST = 16  # processes that are begun unasked
+WORTH = 4  # parts for each of them: the start of a process takes as long as some parts do
 
 
 def write(composed: DictConfig) -> None:
@@ -32,7 +33,7 @@ def write(composed: DictConfig) -> None:
     form = config.build(composed.to)
     if not isinstance(form, Format):
         raise ValueError("to: many images go to=folder, to=zip or to=webdataset.")
-    workers = _workers(composed.workers)
+    _check_workers(composed.workers)
     saved = checkpoint.load(composed.run, composed.checkpoint)
     composed.label = number_of(composed.label, list(saved.config.class_names))
     draw = config.build(composed.draw)
@@ -55,7 +56,7 @@ def write(composed: DictConfig) -> None:
     )
     edition.open()
     make = partial(_again, OmegaConf.to_yaml(composed), drawing.origin.checkpoint)
-    new = bulk.write(edition, form, make, workers)
+    new = bulk.write(edition, form, make, _workers(composed.workers, len(edition.missing())))
     there = f", of which {draw.n - new:,} were there" if new < draw.n else ""
     parts = len(edition.parts)
     print(f"{draw.n:,} images{there}, in {parts:,} part{'s'[: parts != 1]}: {edition.folder}")
@@ -98,14 +99,14 @@ def _drawing(composed: DictConfig, draw: Samples, saved: SavedRun, number: int) 
     )
 
 
-def _workers(typed: int | str) -> int:
-    """How many processes draw.
-
-    Raises:
-        ValueError: If it is neither a number of them nor auto.
-    """
-    if typed == "auto":
-        return min(torch.get_num_threads(), MOST)
-    if not isinstance(typed, int) or typed < 1:
+def _check_workers(typed: int | str) -> None:
+    """Raises ValueError if it is neither a number of processes nor auto."""
+    if typed != "auto" and (not isinstance(typed, int) or typed < 1):
         raise ValueError(f"workers={typed}: type a number from 1 on, or auto.")
-    return typed
+
+
+def _workers(typed: int | str, parts: int) -> int:
+    """How many processes draw so many parts."""
+    if isinstance(typed, int):
+        return typed
+    return max(1, min(torch.get_num_threads(), MOST, parts // WORTH))
