@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -15,8 +16,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from darkroom import checkpoint
 from darkroom.callbacks import Interruptions
+from darkroom.callbacks.interruptions import Interrupted
 from darkroom.callbacks.pictures import Pictures
+from darkroom.images import Batch
 from darkroom.systems import System
+from darkroom.trainer import Trainer
 from tests.commands import call, command, environment, resume, train
 
 STEPS, BATCH_SIZE = 20, 8  # more than the 14 steps of a pass over the data
@@ -196,6 +200,23 @@ def test_ctrl_c_does_not_put_a_job_back_into_the_queue(signalled, tmp_path, monk
     assert left.value.code == 130
 
 
+def test_a_signal_that_comes_while_the_devices_talk_of_it_is_not_lost():
+    told = Interruptions()
+
+    def reduced(number: torch.Tensor, reduce_op: str) -> torch.Tensor:
+        told._note(signal.SIGTERM, None)
+        return number  # what had been noted when the talk began
+
+    device = torch.device("cpu")
+    system, batch = Mock(spec=System, device=device), Mock(spec=Batch)
+    strategy = Mock(root_device=device, reduce=reduced)
+    trainer = Mock(spec=Trainer, world_size=2, strategy=strategy, log_every_n_steps=1)
+    told.on_train_batch_start(trainer, system, batch, 0)
+    strategy.reduce = lambda number, reduce_op: number
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        told.on_train_batch_start(trainer, system, batch, 1)
+
+
 def test_ctrl_c_before_the_first_step_says_the_same(tmp_path, monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
@@ -243,7 +264,8 @@ def alive(group: int) -> list[str]:
     "Resumed from the last one, the run ends bit-equal to an uninterrupted one, logs included.",
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path):
-    run = started(tmp_path, "hydra.run.dir=run", "trainer.log_every_n_steps=1")
+    budget = "trainer.max_images=16000"  # so few that each step is logged, as in the whole run
+    run = started(tmp_path, "hydra.run.dir=run", "trainer.log_every_n_steps=1", budget)
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     wait_for(lambda: last.exists() and len((tmp_path / "run/metrics.csv").read_text()) > 9000, run)
     os.killpg(run.pid, signal.SIGKILL)

@@ -74,13 +74,14 @@ class Interruptions(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, system: System, batch: Batch, batch_idx: int
     ) -> None:
+        number = self.number
         if trainer.world_size > 1:
             if not may_wait(trainer):
                 return
-            mine = torch.tensor(self.number, device=system.device)
-            self.number = int(trainer.strategy.reduce(mine, reduce_op="max"))
-        if self.number:
-            raise Interrupted(self.number)
+            mine = torch.tensor(number, device=system.device)
+            number = int(trainer.strategy.reduce(mine, reduce_op="max"))
+        if number:  # a signal that came during the talk is still noted, for the next step
+            raise Interrupted(number)
 
     def on_exception(self, trainer: Trainer, system: System, exception: BaseException) -> None:
         if isinstance(exception, Interrupted) and self.requeue and exception.is_warning:
