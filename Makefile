@@ -38,7 +38,10 @@ format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## measure the data path, the observers and the metrics; results go to benchmarks/results
+bench: $(READY)  ## measure speed, its growth, the data path, the observers and the metrics, in an hour; see benchmarks/
+	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.observers
 	$(BIN)/python -m benchmarks.sensitivity
@@ -67,7 +70,8 @@ $(READY): pyproject.toml requirements/lock.txt requirements/uv.txt
 		{ echo 'darkroom needs Python 3.11 or newer. Type make PYTHON=<path of one>.'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/lock.txt requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+		requirements/lock.txt requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -20,9 +20,9 @@ def command(verb: str, *arguments: str, python: tuple[str, ...] = ()) -> list[st
 
 
 def environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {
-        "OMP_NUM_THREADS": "1"
-    }
+    unlike_users = {"HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE"}
+    kept = {k: v for k, v in os.environ.items() if k not in unlike_users}
+    return kept | {"OMP_NUM_THREADS": "1"}
 
 
 def call(cwd: Path, verb: str, *arguments: str, python: tuple[str, ...] = ()) -> Done:
