@@ -50,6 +50,7 @@ def found(**facts: Any) -> Inspection:
         "alpha": 0.0,
         "lost": 0.0,
         "enlarged": 0.0,
+        "block": 1,
         "mirror": Mirror(1.0, 0.0, 0.1),
     }
     return Inspection(**usual | facts)

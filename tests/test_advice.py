@@ -40,6 +40,13 @@ def test_the_model_and_what_was_typed_come_first_and_each_override_of_ours_has_a
     assert all(given.reasons.values())
 
 
+def test_the_model_that_prepare_takes_has_a_reason() -> None:
+    model = composed("prepare", ROOT).model
+    assert model.objective._target_ == "darkroom.objectives.Relativistic"
+    given = advice(model="rpgan")
+    assert given.overrides[0] == next(iter(given.reasons)) == "model=rpgan"
+
+
 def test_the_size_and_the_channels_are_those_of_the_pack() -> None:
     for shape, size, channels in (
         ((1, 64, 64), "64", "1"),
@@ -48,6 +55,13 @@ def test_the_size_and_the_channels_are_those_of_the_pack() -> None:
     ):
         chosen = values(advice(shape=shape))
         assert (chosen["data.resolution"], chosen["data.channels"]) == (size, channels)
+
+
+def test_the_reason_for_a_smaller_size_is_that_pixel_art_was_enlarged() -> None:
+    art = advice(shape=(3, 16, 16), sizes=[(48, 48)] * 2, block=3)
+    assert art.reasons["data.resolution=16"] == "pixel art, before it was enlarged 3 times"
+    photographs = advice(shape=(3, 16, 16), sizes=[(48, 48)] * 2)
+    assert photographs.reasons["data.resolution=16"] == "the size they were packed with"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +262,7 @@ def test_hydra_takes_a_command_as_it_was_meant(path: str) -> None:
     assert OmegaConf.to_container(tree.data.augmentation) == [{"_target_": flip}]
 
 
-@pytest.mark.parametrize("model", ["gan", "vae"])
+@pytest.mark.parametrize("model", ["gan", "rpgan", "vae"])
 @pytest.mark.parametrize("augmented", [{"mirror": TELLING, "images": 100}, {"mirror": HARMLESS}])
 def test_every_model_takes_what_is_recommended(model: str, augmented: dict[str, Any]) -> None:
     tree = composed("train", *advice(model=model, **augmented).overrides)

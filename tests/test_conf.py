@@ -56,7 +56,7 @@ CHOICES = [
     for verb, groups in {
         "train": ("data", "augmentation", "model", "trainer", "logger", "callbacks", "experiment"),
         "sample": ("draw",),
-        "prepare": ("to",),
+        "prepare": ("to", "model"),
         "export": ("to",),
         "evaluate": ("features", "protocol"),
         "compare": ("features", "protocol"),
@@ -64,6 +64,7 @@ CHOICES = [
     for group in groups
     for option in options(group)
     if group != "to" or TO[verb] in (CONF / "to" / f"{option}.yaml").read_text()
+    if (verb, option) != ("prepare", "vae_gan")  # which finishes another run
 ]
 
 

@@ -124,3 +124,20 @@ def test_the_most_serious_comes_first() -> None:
               ("cannot be read", "both sides", "are few")]  # fmt: skip
     assert places == sorted(places)
     assert places[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "remedy"),
+    [
+        ({"shape": (3, 48, 64), "sizes": [(48, 64)] * 3}, "Type data.resolution=[24,32]:"),
+        ({"shape": (3, 32, 32), "sizes": [(32, 32)]}, "Type data.resolution=16:"),
+        ({"shape": (3, 24, 32), "sizes": [(48, 64)]}, None),  # it was made small already
+        ({"shape": (3, 24, 24), "sizes": [(24, 24)]}, None),  # 12 pixels are too few
+        ({"shape": (3, 32, 32), "sizes": [(32, 32), (64, 64)]}, None),  # of several sizes
+    ],
+)
+def test_enlarged_pixel_art_is_trained_at_the_size_it_was_drawn_in(
+    facts: dict[str, Any], remedy: str | None
+) -> None:
+    said = [f.remedy for f in findings(found(block=2, **facts), READING, "") if "art" in f.what]
+    assert [each.partition(" nothing")[0] for each in said] == ([remedy] if remedy else [])

@@ -13,6 +13,7 @@ from darkroom.inspection import Inspection
 
 FEW = 2000  # images: fewer are soon known by heart
 PASSES = 200  # over the data: what a small generator needs to settle
+GOOD = {"rpgan": "nearer to real images than gan after equal work (benchmarks/)"}  # why a model
 LEAST, MOST = 400_000, 2_000_000  # images to train on, whatever the passes
 
 
@@ -48,8 +49,9 @@ def advise(
     """
     channels, height, width = found.shape
     side = str(height) if height == width else f"[{height},{width}]"
+    art = f"pixel art, before it was enlarged {found.shrunk} times"
     reasons = {
-        f"data.resolution={side}": "the size they were packed with",
+        f"data.resolution={side}": art if found.shrunk > 1 else "the size they were packed with",
         f"data.channels={channels}": {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}[
             channels
         ],
@@ -86,7 +88,9 @@ def advise(
     }
     kept = [override for override in typed if _name(override) not in settled]
     source = [] if "data" in chosen else ["data=folder"]
-    return Advice([f"model={model}", *source, *kept, *reasons], reasons)
+    chosen_model = f"model={model}"
+    why = {chosen_model: GOOD[model]} if model in GOOD else {}
+    return Advice([chosen_model, *source, *kept, *reasons], why | reasons)
 
 
 def _name(override: str) -> str:

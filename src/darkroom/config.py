@@ -218,6 +218,7 @@ class PrepareConfig:
     Attributes:
         data: A data module of encoded files.
         model: The system to recommend a command for.
+        trainer: Lightning's Trainer; schedules of the model follow its budget.
         seed: The seed for the command that is recommended.
         to: What to prepare for.
         shards: Folder for the shards; data/shards/<name> if it is not given.
@@ -227,6 +228,7 @@ class PrepareConfig:
 
     data: Any = MISSING
     model: Any = MISSING
+    trainer: Any = MISSING
     seed: int = 0
     to: Any = MISSING
     shards: str | None = None

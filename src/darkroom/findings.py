@@ -61,7 +61,7 @@ def findings(found: Inspection, reading: Reading, remedy: str) -> Iterator[Findi
     if found.images < FEW:
         yield Finding(
             f"{found.images} images are few",
-            "A GAN may learn them by heart; model=vae is safer. Bring more if you can.",
+            "evaluate.py tells whether a model draws copies of them. Bring more if you can.",
         )
 
 
@@ -136,6 +136,14 @@ def _shapes(found: Inspection, reading: Reading) -> Iterator[Finding]:
             f"{found.enlarged:.0%} of the images are smaller than "
             f"{found.shape[2]}x{found.shape[1]}",
             "They are enlarged, which adds nothing. Type a smaller data.resolution.",
+        )
+    if found.lossless > 1:
+        height, width = (side // found.lossless for side in found.shape[1:])
+        smaller = height if height == width else f"[{height},{width}]"
+        yield Finding(
+            f"all images are pixel art that was enlarged {found.block} times",
+            f"Type data.resolution={smaller}: nothing is lost, steps are cheaper, and samples have "
+            "whole pixels.",
         )
 
 

@@ -17,6 +17,8 @@ from darkroom.data.datasets import PackedSet
 from darkroom.data.division import Division
 from darkroom.images import composited, pil
 from darkroom.intake.pack import Reading, Record
+from darkroom.intake.pixel_art import common_block, lossless
+from darkroom.intake.survey import SMALLEST
 from darkroom.metrics import kernel_distance, thumbnails
 
 SIMILAR_BITS = 10  # of 64: how far two perceptual hashes of near-duplicates are apart at most
@@ -73,6 +75,8 @@ class Inspection:
         alpha: Share of the files with transparency.
         lost: Share of the area that cropping cuts off, in the middle one.
         enlarged: Share of the files that are smaller than they are packed.
+        block: Side of the squares of one colour that all files consist of: pixel art that was
+            enlarged so many times; 1 for everything else.
         mirror: Whether mirroring is harmless; None if the images are too few to tell.
     """
 
@@ -96,7 +100,24 @@ class Inspection:
     alpha: float
     lost: float
     enlarged: float
+    block: int
     mirror: Mirror | None
+
+    @property
+    def shrunk(self) -> int:
+        """How many times smaller pixel art is packed than it came; 1 for everything else."""
+        times = self.sizes[0][0] // self.shape[1]
+        return times if self._came(times) and times > 1 and self.block % times == 0 else 1
+
+    @property
+    def lossless(self) -> int:
+        """How many times smaller still it could be without a loss; 1 for everything else."""
+        left = self.block // self.shrunk
+        return lossless(left, min(self.shape[1:]), SMALLEST) if self._came(self.shrunk) else 1
+
+    def _came(self, times: int) -> bool:
+        """Whether all files are so many times as large as they are packed."""
+        return set(self.sizes) == {(times * self.shape[1], times * self.shape[2])}
 
 
 def inspect(
@@ -151,6 +172,7 @@ def inspect(
         alpha=_share(r["alpha"] for r in records),
         lost=median(_cropped_share(size, reading.size) for size in sizes),
         enlarged=_share(_is_enlarged(size, reading) for size in sizes),
+        block=common_block(r["block"] for r in records),
         mirror=mirror_test(images),
     )
 

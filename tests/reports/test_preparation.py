@@ -209,7 +209,7 @@ def test_the_text_has_facts_findings_and_the_command(root: Path) -> None:
         r"classes +2\n",
         r"mirrored +can(not)? be told from the others \(kernel distance",
         r"left out +0 broken, (1 .txt, 1 without ending|1 without ending, 1 .txt)",
-        r"- 121 images are few\n  A GAN",
+        r"- 121 images are few\n  evaluate\.py tells",
         re.escape(f"Recommended:\n\n  {preparation.advice.command}\n"),
         r"about 10 min here, at 100 images/s; 1.0 GiB of memory$",
     ):

@@ -27,12 +27,12 @@ from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
-from darkroom.intake import fitting
+from darkroom.intake import fitting, pixel_art
 from darkroom.intake.decoding import ValueRange, decode
 from darkroom.intake.fitting import Colour, Fit
 from darkroom.intake.sources import Entry, Source
 
-VERSION = 1  # of what this package makes of a file; another one makes all packs anew
+VERSION = 2  # of what this package makes of a file; another one makes all packs anew
 BLOCK_FILES, BLOCK_BYTES = 64, 16 << 20  # at most, of what a process decodes at a time
 CHECKED_BYTES = 1 << 30  # so much of a pack is compared with its index at each start
 GREY_TOLERANCE = 8  # colour channels that differ by no more are grey: JPEG is not exact
@@ -74,8 +74,8 @@ class Pack:
         reading: How its files were read.
         records: What was found of each file, in the order of the entries: its `name`; the `error`
             if it could not be read, and otherwise `pixels` (a hash of the image), the `facts` of
-            `decoding.Decoded`, whether it is `coloured`, whether it has `alpha`, and whether it is
-            `flat` (of one colour).
+            `decoding.Decoded`, whether it is `coloured`, whether it has `alpha`, the side of its
+            `block` (see `pixel_art`), and whether it is `flat` (of one colour).
     """
 
     folder: Path
@@ -155,7 +155,8 @@ def read_image(
     """One file as pixels [channels, height, width], and what was found of it."""
     decoded = decode(content, name, reading.value_range, reading.window, max(reading.size))
     image, background = decoded.image, reading.background
-    sized = fitting.fitted(image, reading.size, reading.fit, background, channels)
+    side = pixel_art.block(np.asarray(image))
+    sized = fitting.fitted(image, reading.size, reading.fit, background, channels, side)
     pixels = fitting.pixels_of(sized, background, channels)
     return pixels, {
         "name": name,
@@ -163,6 +164,7 @@ def read_image(
         "facts": decoded.facts,
         "coloured": "RGB" in sized.mode and _is_coloured(sized),
         "alpha": "A" in image.mode and bool(np.asarray(image)[..., -1].min() < 255),
+        "block": side,
         "flat": bool((pixels == pixels[:, :1, :1]).all()),
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from darkroom.intake.pack import VERSION, Reading, Record, read_or_explain, write_whole
+from darkroom.intake.pixel_art import common_block, lossless
 from darkroom.intake.sources import Entry, Source
 
 LOOKED_AT = 256
@@ -24,11 +25,13 @@ class Survey:
         sizes: Height and width of each.
         coloured: Share with colours.
         alpha: Share with transparency.
+        block: Side of the squares of one colour that all of them consist of.
     """
 
     sizes: list[tuple[int, int]]
     coloured: float
     alpha: float
+    block: int = 1
 
     def channels(self) -> tuple[int, str]:
         """How many channels suit these images, and why.
@@ -45,16 +48,20 @@ class Survey:
         """Which height and width suit these images, and why.
 
         Images of one size keep it if it is small. Others get the largest of 64, 32 and 16 that
-        does not enlarge most of them.
+        does not enlarge most of them. Pixel art that was enlarged counts as large as it was before.
         """
-        distinct = set(self.sizes)
+        shrink = lossless(self.block, min(map(min, self.sizes)), SMALLEST)
+        sizes = [(height // shrink, width // shrink) for height, width in self.sizes]
+        before = f" before they were enlarged {shrink} times" if shrink > 1 else ""
+        distinct = set(sizes)
         if len(distinct) == 1:
             (size,) = distinct
             if min(size) >= SMALLEST and max(size) <= RESOLUTIONS[0]:
-                return size, f"all are {size[1]}x{size[0]}"
-        middle = median(min(size) for size in self.sizes)
+                verb = "were" if before else "are"
+                return size, f"all {verb} {size[1]}x{size[0]}{before}"
+        middle = median(min(size) for size in sizes)
         side = next((side for side in RESOLUTIONS if side <= middle), RESOLUTIONS[-1])
-        return (side, side), f"the middle one's shorter side is {middle:.0f}"
+        return (side, side), f"the middle one's shorter side is {middle:.0f}{before}"
 
 
 def survey(
@@ -86,6 +93,7 @@ def survey(
         sizes=[(r["facts"]["height"], r["facts"]["width"]) for r in good],
         coloured=sum(r["coloured"] for r in good) / len(good),
         alpha=sum(r["alpha"] for r in good) / len(good),
+        block=common_block(r["block"] for r in good),
     )
 
 
