@@ -5,19 +5,28 @@ since it will be logged again.
 """
 
 import csv
+import time
 from argparse import Namespace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.tensorboard import SummaryWriter
 
 from darkroom import files
+
+PATIENCE = 5.0  # seconds that one machine's clock may be ahead of another's
 
 
 class TensorBoard(TensorBoardLogger):
     """TensorBoard's event files, in the run's folder `tensorboard/`.
+
+    Each start of a run writes a file, named by the second of its start, and TensorBoard reads them
+    in the order of their names. So a run that is resumed within the second of its former start
+    waits for the next one, or what it logs would be read first.
 
     Args:
         save_dir: The run's folder.
@@ -32,6 +41,20 @@ class TensorBoard(TensorBoardLogger):
             default_hp_metric=False,
             purge_step=resumed_at + 1 if resumed_at else None,
         )
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> SummaryWriter:
+        if self._experiment is None:
+            self._outlast_former_files()
+        return super().experiment
+
+    def _outlast_former_files(self) -> None:
+        """Waits until a new file's name comes after the others', unless a clock went wrong."""
+        names = [path.name for path in Path(self.log_dir).glob("events.out.tfevents.*")]
+        seconds = [int(name.split(".")[3]) for name in names]
+        wait = max(seconds, default=-1) + 1 - time.time()
+        time.sleep(min(max(wait, 0), PATIENCE))
 
 
 class Table(Logger):

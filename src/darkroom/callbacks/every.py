@@ -8,18 +8,21 @@ from darkroom.images import Batch
 from darkroom.systems import System
 from darkroom.trainer import Trainer
 
+MOST = 500  # times a run: what is drawn and logged stays bounded, however long the run
 FREE = ("cpu",)  # kinds of devices that are not kept waiting by a look at a number
 
 
 def may_wait(trainer: Trainer) -> bool:
     """Whether the device may be kept waiting in this step, the same on all devices."""
-    stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set dynamically
+    stride = trainer.log_every_n_steps
     is_free = trainer.strategy.root_device.type in FREE
     return is_free or trainer.fit_loop.epoch_loop.total_batch_idx % stride == 0
 
 
 class EveryImages(Callback):
     """Acts each time the clock passes a multiple of an interval, and at the end.
+
+    A run of more than `MOST` intervals has as much longer ones.
 
     Args:
         every: The interval, in images.
@@ -50,5 +53,6 @@ class EveryImages(Callback):
 
     def is_due(self, trainer: Trainer, system: System) -> bool:
         """Whether it acts at the end of this step."""
-        passed = system.images_seen // self.every > self.acted_at // self.every
+        interval = max(self.every, trainer.max_images // MOST)
+        passed = system.images_seen // interval > self.acted_at // interval
         return passed or system.images_seen >= trainer.max_images

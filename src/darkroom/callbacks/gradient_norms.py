@@ -25,7 +25,7 @@ class GradientNorms(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, system: System, optimizer: optim.Optimizer
     ) -> None:
-        stride: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set dynamically
+        stride = trainer.log_every_n_steps
         newest = trainer.fit_loop.epoch_loop.total_batch_idx
         before = newest - trainer.accumulate_grad_batches
         if newest // stride == before // stride:  # no multiple of the stride since the last step
