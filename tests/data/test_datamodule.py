@@ -138,6 +138,13 @@ def test_held_out_batches_are_the_held_out_images_in_order(any_data):
     assert len(drawn) == 20
 
 
+@pytest.mark.parametrize(("limit", "drawn"), [(7, 7), (20, 20), (2_000, 20), (None, 20)])
+def test_of_many_held_out_images_some_stand_for_all(any_data, limit, drawn):
+    data = attach(any_data(validation=0.4, validation_limit=limit))
+    seen = torch.cat([batch.images for batch in data.val_dataloader()])
+    assert torch.equal(seen, data.held_out.some(drawn))
+
+
 @pytest.mark.parametrize(("free", "kept"), [(1, False), (45 * 64 * 4, False), (45 * 64 * 5, True)])
 def test_images_are_resident_where_most_of_the_memory_stays_free(any_data, free, kept, monkeypatch):
     memory = SimpleNamespace(available=free)
@@ -234,6 +241,7 @@ def test_images_reach_the_system_in_its_precision_augmented_in_single(dtype):
     [
         ("validation", 0),
         ("validation", 1),
+        ("validation_limit", 0),
         ("batch_size", 0),
         ("channels", 0),
         ("channels", 5),

@@ -10,6 +10,7 @@ import psutil
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 from torchvision.transforms.v2 import functional as transforms
 
 from darkroom import randomness
@@ -74,6 +75,12 @@ def test_digits_are_1797_grey_images_of_ten_classes_with_full_contrast():
     assert (digits.pixels.min(), digits.pixels.max()) == (0, 255)
     assert digits.labels.unique().tolist() == list(range(10))
     assert len(digits.class_names) == 10
+
+
+def test_digits_are_those_that_scikit_learn_loads():
+    ours, theirs = datasets.digits(), load_digits()
+    assert torch.equal(ours.pixels[:, 0], torch.from_numpy(theirs.images * 255 / 16).round().byte())
+    assert torch.equal(ours.labels, torch.from_numpy(theirs.target).long())
 
 
 @pytest.mark.parametrize(("ending", "pack"), [("", bytes), (".gz", gzip.compress)])

@@ -42,6 +42,9 @@ class ImageData(LightningDataModule):
         seed: Seed of the order and the augmentation.
         validation: Share of the images that is kept from training, within 0..1, unless the data
             set says which.
+        validation_limit: While a model trains, at most so many of them are validated each time,
+            those that stand for the whole; null for all. For a small VAE 6,000 took a tenth of a
+            training's time.
         augmentation: What happens to training images, in order.
         limit: Use only so many images, spread evenly over the data set.
         resident: Keep all training images in the device's memory, or fetch each batch from where
@@ -83,6 +86,7 @@ class ImageData(LightningDataModule):
         split_seed: int = 0,
         num_classes: int | Literal["auto"] = 0,
         licence: str | None = None,
+        validation_limit: int | None = 2_000,
     ) -> None:
         super().__init__()
         if not 0 < validation < 1:
@@ -93,6 +97,11 @@ class ImageData(LightningDataModule):
             raise ValueError(f"data.num_workers={num_workers}: type 0 for none, or how many.")
         if limit is not None and limit < 1:
             raise ValueError(f"data.limit={limit}: type a number of images, or null for all.")
+        if validation_limit is not None and validation_limit < 1:
+            raise ValueError(
+                f"data.validation_limit={validation_limit}: type a number of images, or null for "
+                "all."
+            )
         if min(sides(resolution)) < 1:
             raise ValueError(f"data.resolution={resolution}: type at least 1, such as 64.")
         if channels not in (1, 2, 3, 4):
@@ -100,6 +109,7 @@ class ImageData(LightningDataModule):
         self.resolution, self.channels = resolution, channels
         self.batch_size, self.seed = batch_size, seed
         self.validation, self.split_seed = validation, split_seed
+        self.validation_limit = validation_limit
         self.augmentation, self.limit = augmentation, limit
         self.resident, self.num_workers = resident, num_workers
         self.num_classes = num_classes
@@ -192,7 +202,11 @@ class ImageData(LightningDataModule):
         trainer = self.trainer
         assert trainer is not None, "Lightning asks for loaders while a trainer is attached"
         return HeldOutLoader(
-            self.held_out, self.batch_size, trainer.global_rank, trainer.world_size
+            self.held_out,
+            self.batch_size,
+            trainer.global_rank,
+            trainer.world_size,
+            self.validation_limit,
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

@@ -208,7 +208,7 @@ class ResidentLoader:
 
 
 class HeldOutLoader:
-    """The validation images in order, every one exactly once over all devices.
+    """The validation images in order, each exactly once over all devices, or some of them.
 
     All devices get the same number of batches, so that none waits for another for ever. Batches
     are nearly equal in size and never empty, because the mean over no image is no number.
@@ -218,21 +218,28 @@ class HeldOutLoader:
         batch_size: Images of a batch, over all devices.
         rank: This device's number.
         world_size: How many devices share a batch.
+        limit: At most so many images, those that stand for the whole.
 
     Raises:
         ValueError: If there are fewer images than devices.
     """
 
     def __init__(
-        self, images: ImageSet, batch_size: int, rank: int = 0, world_size: int = 1
+        self,
+        images: ImageSet,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        limit: int | None = None,
     ) -> None:
-        if len(images) < world_size:
+        places = images.standing(len(images) if limit is None else limit)
+        if len(places) < world_size:
             raise ValueError(
-                f"{len(images)} images for validation cannot be shared by {world_size} devices. "
-                "Raise data.validation, or bring more images."
+                f"{len(places)} images for validation cannot be shared by {world_size} devices. "
+                "Raise data.validation or data.validation_limit, or bring more images."
             )
-        batches = min(-(-len(images) // batch_size), len(images) // world_size)
-        shares = torch.arange(len(images)).tensor_split(batches * world_size)
+        batches = min(-(-len(places) // batch_size), len(places) // world_size)
+        shares = places.tensor_split(batches * world_size)
         self.shares = shares[rank::world_size]
         self.images = images
 
