@@ -9,8 +9,10 @@ import torch
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 
+from darkroom import checkpoint, trainer
 from darkroom.callbacks import Checkpoints
-from darkroom.trainer import Trainer
+from darkroom.trainer import Trainer, quickest_precision
+from tests.commands import train
 from tests.systems.models import BATCH_NORM, TYPED, WIDER
 from tests.systems.test_resume import everything
 
@@ -39,17 +41,17 @@ def test_batch_norm_is_synchronised_on_several_gpus_unless_told_not_to(wanted, i
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for home in ("fabric.accelerators.cuda", "pytorch.accelerators.cuda"):
         monkeypatch.setattr(f"lightning.{home}.num_cuda_devices", lambda: 2)
-    trainer = Trainer(**TWO | {"accelerator": "cuda"}, **wanted)
-    assert trainer.strategy.root_device == torch.device("cuda", 0)
-    assert isinstance(trainer.strategy._layer_sync, TorchSyncBatchNorm) == is_on
+    made = Trainer(**TWO | {"accelerator": "cuda"}, **wanted)
+    assert made.strategy.root_device == torch.device("cuda", 0)
+    assert isinstance(made.strategy._layer_sync, TorchSyncBatchNorm) == is_on
 
 
 @pytest.mark.parametrize(
     "strategy", ["auto", "ddp", "ddp_find_unused_parameters_true", DDPStrategy()]
 )
 def test_the_timeout_reaches_the_devices_however_the_strategy_is_named(strategy):
-    trainer = Trainer(**TWO, strategy=strategy, timeout=400)
-    assert trainer.strategy._timeout == timedelta(seconds=400)
+    made = Trainer(**TWO, strategy=strategy, timeout=400)
+    assert made.strategy._timeout == timedelta(seconds=400)
 
 
 def test_a_timeout_of_nothing_is_refused():
@@ -89,3 +91,31 @@ def test_a_checkpoint_of_doubles_is_not_rounded(run, tmp_path: Path):
     resumed = everything(run("vae", images=64, precision="64-true", resume=last))
     assert torch.float64 in {tensor.dtype for tensor in whole.values()}
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpu", "instructions", "expected"),
+    [
+        ("cpu", (9, 0), {"avx512_bf16"}, "bf16-mixed"),
+        ("cpu", (9, 0), {"amx_tile"}, "bf16-mixed"),
+        ("cpu", (9, 0), set(), "32-true"),
+        ("auto", None, {"avx512_bf16"}, "bf16-mixed"),
+        ("auto", (8, 0), set(), "bf16-mixed"),
+        ("gpu", (7, 5), {"avx512_bf16"}, "32-true"),
+        ("mps", None, set(), "32-true"),
+    ],
+)
+def test_the_quickest_precision_is_what_the_device_computes_in(
+    accelerator, gpu, instructions, expected, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda n=name: n in instructions)
+    assert quickest_precision(accelerator) == expected
+
+
+def test_the_precision_that_auto_came_to_is_the_runs_own(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(trainer, "quickest_precision", lambda accelerator: "bf16-mixed")
+    train(tmp_path / "run", "trainer.precision=auto")
+    assert checkpoint.load(tmp_path / "run").config.trainer.precision == "bf16-mixed"

@@ -155,7 +155,9 @@ def _dataclass_fields(definition: ast.ClassDef) -> dict[str, Parameter] | None:
     return {
         item.target.id: Parameter(item.annotation, item.value is None)
         for item in definition.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.target, ast.Name)
+        and not ast.unparse(item.annotation).startswith("ClassVar")  # no field
     }
 
 

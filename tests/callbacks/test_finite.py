@@ -31,7 +31,7 @@ class Plant(Callback):
             batch.images[2, 0, 3, 3] = torch.nan
         elif self.kind == "weight":
             with torch.no_grad():
-                system.get_submodule(self.path).weight.view(-1)[1] = torch.nan
+                system.get_submodule(self.path).weight[0, 0, 0, 1] = torch.nan
         else:
             system.get_submodule(self.path).register_forward_hook(self._poison)
 
@@ -144,7 +144,7 @@ class Spoil(Callback):
     def on_after_backward(self, trainer, system):
         weight = system.get_parameter(self.path)
         if weight.grad is not None and self.clock // 16 in self.steps:
-            weight.grad.view(-1)[0] = torch.nan
+            weight.grad[(0,) * weight.grad.ndim] = torch.nan
 
     def on_train_batch_start(self, trainer, system, batch, batch_idx):
         self.clock = system.images_seen

@@ -1,5 +1,9 @@
 """Every model of conf/, small, and VAEs of other parts: what several devices train."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
 from omegaconf import OmegaConf
 
 from tests.composed import composed
@@ -33,6 +37,14 @@ WIDER = {"r3gan_paper": "r3gan_medium"}  # models of conf/ that are another one,
 
 OTHERS = ("modern", "adaptive")  # of SYSTEMS: classes and schedules, augmentation with a memory
 BATCH_NORM = {"gan", "rpgan", "wgan_gp", "sngan", "adaptive"}
+
+
+@contextmanager
+def known() -> Iterator[None]:
+    """Has them among SYSTEMS, as long as it lasts."""
+    with patch.dict(SYSTEMS):
+        make_known()
+        yield
 
 
 def make_known() -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from darkroom.cli import CONF
-from tests.conftest import SYSTEMS
 from tests.systems import models
 from tests.systems.ranks import witnessed
 
@@ -32,10 +31,7 @@ def two(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[*models.TYPED, *models.OTHERS])
 def model(request):
-    with pytest.MonkeyPatch.context() as patch:
-        for name in models.TYPED:  # they go when the patch does
-            patch.setitem(SYSTEMS, name, {})
-        models.make_known()
+    with models.known():
         yield request.param
 
 

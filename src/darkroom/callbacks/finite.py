@@ -194,8 +194,7 @@ def remedy(trainer: Trainer, system: System, path: str) -> str:
         optimizer = "optimizer" if len(rates) == 1 else f"{name}_optimizer"
         options.append(f"model.{optimizer}.lr={rates[name] / 10:.3g}")
     if not (trainer.gradient_clip_val or system.max_gradient_norm):
-        is_one = system.automatic_optimization
-        options.append(f"{'trainer.gradient_clip_val' if is_one else 'model.max_gradient_norm'}=1")
+        options.append("model.max_gradient_norm=1")
     return f"Begin anew with {' or '.join(options)}."
 
 

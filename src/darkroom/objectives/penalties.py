@@ -5,8 +5,9 @@ approximations are made of one primitive, the squared length of a logit's gradie
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 
@@ -20,9 +21,12 @@ Critic = Callable[[Images], Logits]
 class Judged:
     """Images, and what a critic makes of them.
 
+    Compiled code has no gradient of a gradient (torch issue 91469), so a compiled critic judges
+    images that require one as if it were not.
+
     Args:
         critic: Images to logits, each image judged alone; batch norm would mix them.
-        images: Images that require a gradient.
+        images: Images that require a gradient, if anybody asks for slopes.
 
     Attributes:
         logits: The critic's judgement.
@@ -30,7 +34,9 @@ class Judged:
 
     def __init__(self, critic: Critic, images: Images) -> None:
         self.critic, self.images = critic, images
-        self.logits = critic(images)
+        is_twice = images.requires_grad
+        with torch.compiler.set_stance("force_eager") if is_twice else nullcontext():
+            self.logits = critic(images)
 
     def squared_slope(self) -> PerImage:
         """|grad_x D(x)|^2, summed over channels, rows and columns; it can be differentiated."""
@@ -44,8 +50,11 @@ class Penalty(Protocol):
     """What the discriminator's loss has in addition, times its weight.
 
     Attributes:
+        takes_slopes: Whether it asks for those at the images, which then require a gradient.
         weight: The gamma or lambda of its source.
     """
+
+    takes_slopes: ClassVar[bool]
 
     @property
     def weight(self) -> float | Schedule: ...
@@ -61,6 +70,7 @@ class R1:
     Source: Mescheder et al. 2018, arXiv 1801.04406, equation 9.
     """
 
+    takes_slopes: ClassVar[bool] = True
     weight: float | Schedule
 
     def __call__(self, real: Judged, fake: Judged, noise: Noise) -> PerImage:
@@ -74,6 +84,7 @@ class R2:
     Source: Mescheder et al. 2018, arXiv 1801.04406, equation 10.
     """
 
+    takes_slopes: ClassVar[bool] = True
     weight: float | Schedule
 
     def __call__(self, real: Judged, fake: Judged, noise: Noise) -> PerImage:
@@ -87,6 +98,7 @@ class UnitSlope:
     Source: Gulrajani et al. 2017 (WGAN-GP), arXiv 1704.00028, equation 3.
     """
 
+    takes_slopes: ClassVar[bool] = False
     weight: float | Schedule = 10.0
 
     def __call__(self, real: Judged, fake: Judged, noise: Noise) -> PerImage:
@@ -110,6 +122,7 @@ class _Nudged:
     Source: Lin et al. 2025 (Seaweed-APT), arXiv 2501.08316, equation 4.
     """
 
+    takes_slopes: ClassVar[bool] = False
     weight: float | Schedule
     sigma: float = 0.01
 

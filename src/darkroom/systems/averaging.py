@@ -1,13 +1,14 @@
 """The averaged weights, which draw better images than the last ones do."""
 
+from itertools import chain
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from darkroom.schedules import Schedule, at
 
 RAMP_UP = 0.05  # of the images seen: the half-life while training is young
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class AveragedNetwork(AveragedModel):
@@ -32,20 +33,32 @@ class AveragedNetwork(AveragedModel):
     def __init__(self, network: nn.Module, half_life: float | Schedule) -> None:
         if not at(half_life, 0) >= 0:
             raise ValueError(f"model.half_life={half_life}: type a number of images from 0 on.")
-        super().__init__(network, multi_avg_fn=self._blend, use_buffers=True)
+        super().__init__(network, use_buffers=True)
         self.half_life = half_life
         self.images_seen = 0
         self.decay = 0.0
         self.train().requires_grad_(False)
-        self.has_weights = bool(self.module.state_dict())
 
+    @torch.no_grad()
     def update(self, network: nn.Module, images_seen: int) -> None:
-        """Takes the present weights in, at the time `images_seen` of the training's clock."""
+        """Takes the present weights in, at the time `images_seen` of the training's clock.
+
+        torch's own `update_parameters` asks the device each time whether it is the first time.
+        """
         half_life = min(at(self.half_life, images_seen), RAMP_UP * images_seen)
-        self.decay = 0.5 ** ((images_seen - self.images_seen) / max(half_life, 1e-8))
+        elapsed = images_seen - self.images_seen
+        self.decay = 0.5 ** (elapsed / max(half_life, 1e-8)) if self.images_seen else 0.0
         self.images_seen = images_seen
-        if self.has_weights:  # torch refuses to average nothing
-            self.update_parameters(network)
+        mine, theirs = (chain(n.parameters(), n.buffers()) for n in (self.module, network))
+        blended = []
+        for average, now in zip(mine, theirs, strict=True):
+            if average.is_floating_point():
+                blended.append((average, now))
+            else:  # batch norm counts its batches in an integer
+                average.copy_(now)
+        if blended:  # torch refuses to average nothing
+            averages, weights = zip(*blended, strict=True)
+            torch._foreach_lerp_(averages, weights, 1 - self.decay)
 
     def train(self, mode: bool = True) -> "AveragedNetwork":
         """Stays in evaluation mode."""
@@ -56,10 +69,3 @@ class AveragedNetwork(AveragedModel):
 
     def set_extra_state(self, state: int) -> None:
         self.images_seen = state
-
-    @torch.no_grad()
-    def _blend(self, averages: Tensors, weights: Tensors, _: Tensor | int) -> None:
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, weights, 1 - self.decay)
-        else:  # batch norm counts its batches in an integer
-            torch._foreach_copy_(averages, weights)

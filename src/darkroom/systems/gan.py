@@ -41,24 +41,13 @@ class Duel(System):
         game: Adversarial,
         penalties: Mapping[str, Penalty | None] | None,
         augmentation: DiscriminatorAugmentation | Unaugmented | None,
-        max_gradient_norm: float | None,
     ) -> None:
-        """Takes the opponent in, and the rules.
-
-        Raises:
-            ValueError: If gradients may not be longer than nothing.
-        """
-        if max_gradient_norm is not None and not max_gradient_norm > 0:
-            raise ValueError(
-                f"model.max_gradient_norm={max_gradient_norm}: type a positive number, or null for "
-                "none."
-            )
+        """Takes the opponent in, and the rules."""
         self.automatic_optimization = False
         self.discriminator = discriminator
         self.game = game
         self.penalties = {k: p for k, p in (penalties or {}).items() if p is not None}
         self.augmentation = augmentation or Unaugmented()
-        self.max_gradient_norm = max_gradient_norm
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         super().on_train_batch_start(batch, batch_idx)
@@ -71,10 +60,11 @@ class Duel(System):
     def discriminator_step(self, batch: Batch, fake: Images) -> dict[str, Tensor]:
         """One step of the discriminator, on real images and on fakes that carry no gradient."""
         optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
+        is_sloped = any(penalty.takes_slopes for penalty in self.penalties.values())
         real, fakes = (
             Judged(
                 partial(self.opinion, batch=batch, purpose=f"{kind} for the discriminator"),
-                images.detach().requires_grad_(bool(self.penalties)),
+                images.detach().requires_grad_(is_sloped),
             )
             for kind, images in (("real", batch.images), ("fake", fake))
         )
@@ -148,13 +138,13 @@ class GAN(Duel):
         half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
-        super().__init__(seed, cast(Generator, generator).num_classes)
+        super().__init__(seed, cast(Generator, generator).num_classes, max_gradient_norm)
         if discriminator_steps < 1:
             raise ValueError(
                 f"model.discriminator_steps={discriminator_steps}: type a number from 1 on."
             )
         self.generator = generator
-        self.face(discriminator, objective, penalties, augmentation, max_gradient_norm)
+        self.face(discriminator, objective, penalties, augmentation)
         freeze_first(discriminator, frozen_layers)
         self.averaged = AveragedNetwork(generator, half_life)
         self.cycle = discriminator_steps

@@ -6,6 +6,8 @@ from typing import Any, cast
 import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.plugins import Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn, optim
 
 from darkroom.images import Batch, Images, Labels, Latents
@@ -27,24 +29,35 @@ class System(LightningModule):
     Args:
         seed: The run's seed; noise is a function of it and of the clock.
         num_classes: Classes that it is told of; 0 for none.
+        max_gradient_norm: Longer gradients of an optimizer's weights are shortened to this; None
+            for as long as they are.
+
+    Raises:
+        ValueError: If gradients may not be longer than nothing.
 
     Attributes:
         latent_dim: Length of the standard normal vectors that images are made of.
         class_shares: How often each class occurs in the training images, [num_classes]; None for
             no classes.
         cycle: Steps after which every part has had its turn.
-        max_gradient_norm: To what `descend` shortens longer gradients, if to anything.
     """
 
     latent_dim: int
     averaged: AveragedNetwork
     class_shares: Tensor | None
     cycle: int = 1
-    max_gradient_norm: float | None = None
 
-    def __init__(self, seed: int, num_classes: int = 0) -> None:
+    def __init__(
+        self, seed: int, num_classes: int = 0, max_gradient_norm: float | None = None
+    ) -> None:
+        if max_gradient_norm is not None and not max_gradient_norm > 0:
+            raise ValueError(
+                f"model.max_gradient_norm={max_gradient_norm}: type a positive number, or null for "
+                "none."
+            )
         super().__init__()
         self.seed = seed
+        self.max_gradient_norm = max_gradient_norm
         self.images_seen = 0
         shares = torch.full((num_classes,), 1 / num_classes) if num_classes else None
         self.register_buffer("class_shares", shares)
@@ -100,9 +113,24 @@ class System(LightningModule):
         """One step of one optimizer, in manual optimization."""
         optimizer.zero_grad()
         self.manual_backward(loss)
-        if self.max_gradient_norm is not None:
-            self.clip_gradients(cast(optim.Optimizer, optimizer), self.max_gradient_norm, "norm")
+        self.configure_gradient_clipping(cast(optim.Optimizer, optimizer))
         optimizer.step()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Shortens gradients to what the trainer says, else to `max_gradient_norm`.
+
+        Lightning's own way refuses optimizers that unscale gradients by themselves, in bf16 too,
+        where nothing is scaled; `Trainer.fit` refuses what is.
+        """
+        most = gradient_clip_val or self.max_gradient_norm
+        if most is not None:
+            way = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            Precision.clip_gradients(self.trainer.precision_plugin, optimizer, most, way)
 
     def record(self, terms: Mapping[str, Tensor]) -> None:
         """Logs the means of this step's terms, every `trainer.log_every_n_steps` steps.

@@ -31,11 +31,12 @@ class VAE(System):
         optimizer: Makes an optimizer from parameters.
         prior: Where latents of new images come from; N(0, I) if it is not given.
         frozen: Whether the network stays as it is and the prior alone learns.
+        max_gradient_norm: Longer gradients of all weights together are shortened to this.
         half_life: Half-life of the averaged network and prior, in images.
         seed: The run's seed.
 
     Raises:
-        ValueError: If the parts do not fit one another.
+        ValueError: If the parts do not fit one another, or an option makes no sense.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class VAE(System):
         optimizer: OptimizerFactory,
         prior: nn.Module | None = None,
         frozen: bool = False,
+        max_gradient_norm: float | None = None,
         half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
         model = cast(LatentModel, network)
-        super().__init__(seed, model.num_classes)
+        super().__init__(seed, model.num_classes, max_gradient_norm)
         self.network = network.requires_grad_(not frozen)
         self.objective = objective
         self.likelihood = objective.likelihood.requires_grad_(not frozen)

@@ -76,8 +76,16 @@ class VAEGAN(Duel, VAE):
         half_life: float | Schedule = 10_000,
         seed: int = 0,
     ) -> None:
-        super().__init__(network, objective, network_optimizer, prior, False, half_life, seed)
-        self.face(discriminator, game, penalties, augmentation, max_gradient_norm)
+        super().__init__(
+            network,
+            objective,
+            network_optimizer,
+            prior,
+            max_gradient_norm=max_gradient_norm,
+            half_life=half_life,
+            seed=seed,
+        )
+        self.face(discriminator, game, penalties, augmentation)
         if origin is None:
             raise ValueError(
                 "model=vae_gan finishes a VAE that has been trained, and trains its decoder alone. "
