@@ -13,6 +13,7 @@ from darkroom.callbacks.measurement import Measurement
 from darkroom.callbacks.memory import Memory
 from darkroom.callbacks.pictures import Pictures, ReconstructionGrid, SampleGrid
 from darkroom.callbacks.posterior import Posterior
+from darkroom.callbacks.profile import Profile
 from darkroom.callbacks.progress import Progress
 from darkroom.callbacks.quality import Quality
 from darkroom.callbacks.settings import Settings
@@ -34,6 +35,7 @@ __all__ = [
     "Memory",
     "Pictures",
     "Posterior",
+    "Profile",
     "Progress",
     "Quality",
     "ReconstructionGrid",

@@ -6,7 +6,6 @@ from pathlib import Path
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from darkroom.callbacks.every import EveryImages
-from darkroom.images import tile, visible_scale
 from darkroom.provenance import origin
 from darkroom.provenance.origin import Origin
 from darkroom.sampling import Classes, Reconstruction, Reconstructs, Samples, shares_of
@@ -31,7 +30,6 @@ class Pictures(EveryImages):
         if draw is None:
             return
         sheet = draw(system, trainer.datamodule.held_out.some)
-        picture = tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))
         run_dir = Path(trainer.default_root_dir)
         made_by = Origin.training(
             run_dir,
@@ -40,10 +38,10 @@ class Pictures(EveryImages):
             trainer.strategy.root_device.type,
         )
         path = run_dir / self.folder / f"{system.images_seen:010d}.png"
-        origin.save(picture, path, made_by.of_all(sheet.names))
+        origin.save(sheet.grid, path, made_by.of_all(sheet.names))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(self.folder, picture, system.images_seen)
+                logger.experiment.add_image(self.folder, sheet.grid, system.images_seen)
 
 
 class SampleGrid(Pictures):
