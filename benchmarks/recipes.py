@@ -6,7 +6,8 @@ that others use as well does not decide. How many images that is follows from tw
     python -m benchmarks.recipes fashion_mnist minutes=15 cores=2 folder=outputs/recipes
     python -m benchmarks.recipes vaes minutes=15 cores=2
     python -m benchmarks.recipes modes minutes=6 cores=1
-    python -m benchmarks.recipes own root=~/sprites.zip minutes=8 cores=1
+    python -m benchmarks.recipes own root=~/sprites.zip resolution=32 minutes=6 cores=1
+    python -m benchmarks.recipes few root=~/sprites.zip minutes=6 cores=1
 
 One thread trains them, one after another. Runs that are finished in the folder are not repeated.
 """
@@ -28,7 +29,7 @@ from darkroom.evaluation import record
 
 ROOT = Path(__file__).parents[1]
 SEEDS = 0, 1
-SHORT, LONG = 2_000, 8_000  # images of the two runs that tell the pace
+SHORT, LONG = 2_000, 12_000  # images of the two runs that tell the pace
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,34 @@ MODES = Contest(
 )
 
 
-def own(root: str) -> Contest:
-    """Images of one's own, with and without changes to what the discriminator sees."""
-    data = ["data=folder", f"data.root={root}", "data.resolution=32"]
+def own(root: str, resolution: str) -> Contest:
+    """Images of one's own: the article's game and today's, and changes to what D sees."""
+    data = ["data=folder", f"data.root={root}", f"data.resolution={resolution}"]
     return Contest(
-        f"{Path(root).stem} at 32x32",
+        f"{Path(root).stem}, data.resolution={resolution}",
         {
             "gan": ["model=gan", *data],
-            "gan-ada": ["model=gan", *data, "model/augmentation=ada"],
             "rpgan": ["model=rpgan", *data],
-            "rpgan-scheduled": ["model=rpgan", *data, "model/augmentation=scheduled"],
+            "rpgan, augmented": ["model=rpgan", *data, "model/augmentation=scheduled"],
         },
         ["features=lite0", "samples=5000"],
         quality_in("lite0", kid="KID") | {"copied": "copied"},
+    )
+
+
+def few(root: str, resolution: str) -> Contest:
+    """A tenth of them to learn from, and the rest to be judged by."""
+    of_all = own(root, resolution)
+    data = ["model=rpgan", *of_all.contenders["rpgan"][1:], "data.validation=0.9"]
+    return Contest(
+        f"a tenth of {of_all.title}",
+        {
+            "rpgan": data,
+            "rpgan, augmented": [*data, "model/augmentation=scheduled"],
+            "rpgan, always augmented": [*data, "model/augmentation=diffaugment"],
+        },
+        of_all.judged,
+        of_all.numbers,
     )
 
 
@@ -117,9 +133,9 @@ def compared(contest: Contest, seconds: float, folder: Path) -> Matrix:
     rows: dict[str, list[float]] = {}
     floors: list[float | None] = []
     for name, overrides in contest.contenders.items():
-        images = budget(overrides, seconds, folder / f"{name}.json")
+        images = budget(overrides, seconds, folder / f"{slug(name)}.json")
         for seed in SEEDS:
-            run = trained(overrides, seed, images, folder / f"{name}-{seed}")
+            run = trained(overrides, seed, images, folder / f"{slug(name)}-{seed}")
             numbers = evaluated(run, contest.judged)
             used = json.loads((run / "processor.json").read_text())["seconds"]
             values = [numbers[key].value for key in contest.numbers]
@@ -131,15 +147,19 @@ def compared(contest: Contest, seconds: float, folder: Path) -> Matrix:
     return Matrix(["thousand images", "minutes", *contest.numbers.values()], table)
 
 
+def slug(name: str) -> str:
+    return name.replace(", ", "-").replace(" ", "-")
+
+
 def budget(overrides: Sequence[str], seconds: float, notes: Path) -> int:
     """Images that a contender sees within so many seconds of the processor."""
     if not notes.exists():
         folder = notes.with_name(f"{notes.stem}-pace")
-        used = [
+        _, short, long = (  # the first one may have to decode the images
             run("train", *overrides, f"trainer.max_images={n}", f"hydra.run.dir={folder}-{n}")
-            for n in (SHORT, LONG)
-        ]
-        pace = (LONG - SHORT) / (used[1] - used[0])
+            for n in (1, SHORT, LONG)
+        )
+        pace = (LONG - SHORT) / (long - short)
         notes.parent.mkdir(parents=True, exist_ok=True)
         notes.write_text(json.dumps({"images": round(pace * seconds, -4), "pace": pace}))
     return int(json.loads(notes.read_text())["images"])
@@ -182,9 +202,12 @@ if __name__ == "__main__":
     named, *options = sys.argv[1:]
     typed = dict(argument.split("=", 1) for argument in options)
     contests = {"fashion_mnist": FASHION_MNIST, "vaes": VAES, "modes": MODES}
+    of_root = {"own": own, "few": few}
     main(
-        own(typed["root"]) if named == "own" else contests[named],
-        Path(typed["root"]).stem if named == "own" else named,
+        of_root[named](typed["root"], typed.get("resolution", "auto"))
+        if named in of_root
+        else contests[named],
+        f"{named}-{Path(typed['root']).stem}" if named in of_root else named,
         float(typed.get("minutes", 15)),
         int(typed.get("cores", 2)),
         Path(typed.get("folder", f"outputs/recipes-{named}")),

@@ -76,7 +76,7 @@ def together(run: Path, workers: int) -> float:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         edition = Edition(Path(folder) / "images", 0, IMAGES, IMAGES // 4, ".zip", {})
-        bulk.write(edition, Zip(), partial(drawing, run), workers)
+        bulk.write(edition, Zip(), drawing(run, 0), partial(drawing, run), workers)
     return IMAGES / (time.perf_counter() - began)
 
 

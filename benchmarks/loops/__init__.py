@@ -1,0 +1,1 @@
+"""Trainings without darkroom's: processes that print how far they are, and when."""
