@@ -146,9 +146,9 @@ def test_a_killed_worker_is_told_of(run: Path, tmp_path: Path):
     edition = Edition(tmp_path / "images", 0, 64, 16, "", {})
     edition.open()
     with pytest.raises(OSError, match="A process that draws was killed"):
-        bulk.write(edition, Folder(16), partial(drawing, run, victim=1), workers=2)
+        bulk.write(edition, Folder(16), drawing(run, 0), partial(drawing, run, victim=1), 2)
     assert list((tmp_path / "images").glob(".*")) == []
-    bulk.write(edition, Folder(16), partial(drawing, run), workers=1)
+    bulk.write(edition, Folder(16), drawing(run, 0), partial(drawing, run))
     assert edition.missing() == []
 
 
@@ -156,7 +156,7 @@ def test_a_killed_worker_is_told_of(run: Path, tmp_path: Path):
 def test_what_a_worker_refuses_is_said_by_the_first_process(run: Path, tmp_path: Path):
     edition = Edition(tmp_path / "images", 0, 64, 16, "", {})
     with pytest.raises(ValueError, match=r"there is no such folder"):
-        bulk.write(edition, Folder(16), partial(drawing, run / "away"), workers=2)
+        bulk.write(edition, Folder(16), drawing(run, 0), partial(drawing, run / "away"), 2)
 
 
 def test_processes_are_begun_where_there_is_enough_for_each(monkeypatch):

@@ -132,7 +132,7 @@ def test_without_the_extra_signing_names_it_and_checking_says_that_it_cannot(
     keys, signed, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "c2pa", None)
-    with pytest.raises(ValueError, match=r"pip install 'darkroom\[origin\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[origin\]'"):
         signer_of(keys)
     assert credentials.check(signed).state is State.UNCHECKED
     assert credentials.check(origin.png(PICTURE, SAMPLE)).state is State.NONE

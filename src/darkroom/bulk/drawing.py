@@ -50,10 +50,7 @@ class Drawing:
         self, picture: UInt8[Tensor, "channels height width"], seed: int, label: int | None
     ) -> Print:
         origin = self.origin.sampled(seed, label, self.truncation)
-        file = png(picture, origin)
-        if self.signer is not None:
-            file = self.signer(file, origin)
-        return Print(seed, file, label, self._folder(label))
+        return Print(seed, png(picture, origin, self.signer), label, self._folder(label))
 
     def _folder(self, label: int | None) -> str:
         if label is None:

@@ -17,13 +17,14 @@ Make = Callable[[int], Drawing]
 """Makes what the worker of that number draws with."""
 
 
-def write(edition: Edition, form: Format, make: Make, workers: int) -> int:
+def write(edition: Edition, form: Format, drawing: Drawing, again: Make, workers: int = 1) -> int:
     """Draws the parts of an edition that are not there yet.
 
     Args:
         edition: The images, in their parts.
         form: What a part is on the disk.
-        make: It goes to other processes, so it can be pickled.
+        drawing: What draws them here, if one process is enough.
+        again: Makes the same in other processes, so it can be pickled.
         workers: How many processes, at most as many as there are parts to draw.
 
     Returns:
@@ -39,11 +40,11 @@ def write(edition: Edition, form: Format, make: Make, workers: int) -> int:
     with tqdm(total=total, unit=" images", unit_scale=True) as bar:
         if workers > 1:
             try:
-                _together([missing[k::workers] for k in range(workers)], form, make, bar.update)
+                _together([missing[k::workers] for k in range(workers)], form, again, bar.update)
             finally:
                 files.sweep(edition.folder)  # what a process was writing when it was ended
-        elif missing:
-            _draw(missing, form, make(0), bar.update)
+        else:
+            _draw(missing, form, drawing, bar.update)
     return total
 
 

@@ -37,7 +37,7 @@ class State(Enum):
     EXPIRED = "Expired: the certificate is out of date, and no time stamp says when it was used"
     CHANGED = "Invalid: changed after it was signed"
     NONE = "none"
-    UNCHECKED = "there is one, but it cannot be checked: pip install 'darkroom[origin]'"
+    UNCHECKED = "there is one, but it cannot be checked: pip install -e '.[origin]'"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _library(option: str) -> ModuleType:
         import c2pa
     except ImportError as error:
         raise ValueError(
-            f"{option}: signatures need the extra `origin`: pip install 'darkroom[origin]'."
+            f"{option}: signatures need the extra `origin`: pip install -e '.[origin]'."
         ) from error
     return c2pa
 

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from darkroom import images
+from darkroom import images, runs
 from darkroom.checkpoint import SavedRun, digest
 
 Picture = UInt8[Tensor, "channels height width"]
@@ -121,7 +121,7 @@ class Origin:
         places = tuple(name for name in PLACES if config.pop(name, None) is not None)
         return cls(
             run=folder.name,
-            identity=identity_of(folder),
+            identity=runs.identity_of(folder),
             checkpoint=digest(saved.path),
             images_seen=saved.images_seen,
             draw=json.dumps(config),
@@ -146,7 +146,7 @@ class Origin:
             draw: The drawing's config, with its `_target_`.
             device: The kind of device.
         """
-        return cls("", identity_of(folder), "", images_seen, json.dumps(draw), device=device)
+        return cls("", runs.identity_of(folder), "", images_seen, json.dumps(draw), device=device)
 
     def of_all(self, names: Sequence[str]) -> "Origin":
         """The origin of the grid of a drawing whose images have these names."""
@@ -181,14 +181,6 @@ class Origin:
 
 Seal = Callable[[bytes, Origin], bytes]
 """Signs a PNG file; what it leaves unsigned comes back as it was."""
-
-
-def identity_of(folder: Path) -> str:
-    """What a run was asked to be, as its manifest says; empty if there is none."""
-    try:
-        return str(json.loads((folder / "run.json").read_text())[0]["identity"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
 
 
 def source_of(*names: str) -> str:

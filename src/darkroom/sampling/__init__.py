@@ -19,6 +19,7 @@ from darkroom.sampling.sheets import (
     Reconstructs,
     Samples,
     Sheet,
+    no_images,
     slerp,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "drawn",
     "labels_of",
     "latents_of",
+    "no_images",
     "shares_of",
     "slerp",
 ]

@@ -6,9 +6,18 @@ from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
-from darkroom.images import Images, Latents, Pixels, to_float, to_pixels
+from darkroom.images import (
+    Images,
+    Latents,
+    Pixels,
+    tile,
+    to_float,
+    to_pixels,
+    visible_scale,
+)
 from darkroom.sampling.found import Found
 from darkroom.sampling.seeds import (
     Generator,
@@ -23,6 +32,11 @@ from darkroom.sampling.seeds import (
 
 HeldOut = Callable[[int], Pixels]
 """Brings so many images that were never trained on, for a drawing that needs them."""
+
+
+def no_images(n: int) -> Pixels:
+    """For drawings that look at none."""
+    raise AssertionError("this drawing needs no images")
 
 
 @runtime_checkable
@@ -49,6 +63,11 @@ class Sheet:
     columns: int
     note: str = ""
     found: Found | None = None
+
+    @property
+    def grid(self) -> UInt8[Tensor, "channels rows columns"]:
+        """All images in one picture, large enough to be looked at."""
+        return tile(self.pixels, self.columns, visible_scale(self.pixels.shape[2]))
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,9 @@ def write(composed: DictConfig) -> None:
         },
     )
     edition.open()
-    make = partial(_again, OmegaConf.to_yaml(composed), drawing.origin.checkpoint)
-    new = bulk.write(edition, form, make, _workers(composed.workers, len(edition.missing())))
+    again = partial(_again, OmegaConf.to_yaml(composed), drawing.origin.checkpoint)
+    workers = _workers(composed.workers, len(edition.missing()))
+    new = bulk.write(edition, form, drawing, again, workers)
     there = f", of which {draw.n - new:,} were there" if new < draw.n else ""
     parts = len(edition.parts)
     print(f"{draw.n:,} images{there}, in {parts:,} part{'s'[: parts != 1]}: {edition.folder}")

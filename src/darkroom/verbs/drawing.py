@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from jaxtyping import UInt8
-from torch import Tensor
-
 from darkroom import config
 from darkroom.checkpoint import SavedRun
 from darkroom.data import ImageData
-from darkroom.images import Labels, Pixels, tile, visible_scale
-from darkroom.sampling import Attribute, Inversion, Reconstruction, Sheet
+from darkroom.images import Labels, Pixels
+from darkroom.sampling import Attribute, Inversion, Reconstruction
 from darkroom.verbs.given import given
 
 LOOKING = Attribute | Inversion | Reconstruction
@@ -46,8 +43,3 @@ class Material:
         """Training images, their classes, and the names of these."""
         known = self.data.labelled()
         return known.pixels, known.labels, tuple(known.class_names)
-
-
-def grid_of(sheet: Sheet) -> UInt8[Tensor, "channels rows columns"]:
-    """All images of a sheet in one picture, large enough to be looked at."""
-    return tile(sheet.pixels, sheet.columns, visible_scale(sheet.pixels.shape[2]))

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from darkroom import checkpoint, config
+from darkroom import checkpoint, config, runs
 from darkroom.checkpoint import SavedRun
 from darkroom.config import SampleConfig
 from darkroom.evaluation.subject import with_prior
-from darkroom.provenance.origin import GRID, PLACES, Origin, Picture, identity_of
+from darkroom.provenance.origin import GRID, PLACES, Origin, Picture
 from darkroom.sampling import Sheet
 from darkroom.verbs.device import device_of
-from darkroom.verbs.drawing import Material, grid_of
+from darkroom.verbs.drawing import Material
 
 OUTPUTS = Path("outputs")
 MOST_IMAGES, MOST, FURTHEST = 100_000, 10_000, 1 << 62
@@ -124,7 +124,7 @@ class Redrawer:
         if there and self.digest(there[0]) == origin.checkpoint:
             return there[0]
         for path in there:
-            of_run = origin.identity and identity_of(path.parents[1]) == origin.identity
+            of_run = origin.identity and runs.identity_of(path.parents[1]) == origin.identity
             if of_run and self.images_seen(path) == origin.images_seen:
                 return path
         known = ", ".join(f"{path} of {self.images_seen(path):,}" for path in there)
@@ -141,7 +141,7 @@ class Redrawer:
             folder
             for folder in sorted(folders)
             if (origin.run and folder.name == origin.run)
-            or (origin.identity and identity_of(folder) == origin.identity)
+            or (origin.identity and runs.identity_of(folder) == origin.identity)
         ]
 
     def _sheet(
@@ -200,7 +200,7 @@ def _picture(sheet: Sheet, image: str) -> Picture:
         AbsentError: If it has none of that name.
     """
     if image == GRID:
-        return grid_of(sheet)
+        return sheet.grid
     if image not in sheet.names:
         raise AbsentError(f"its drawing has no image {image!r}")
     return sheet.pixels[sheet.names.index(image)]

@@ -12,7 +12,7 @@ from darkroom.provenance.origin import Origin
 from darkroom.sampling import Classes, Samples, Sheet, labels_of
 from darkroom.systems import System
 from darkroom.verbs.device import device_of
-from darkroom.verbs.drawing import LOOKING, Material, grid_of
+from darkroom.verbs.drawing import LOOKING, Material
 
 
 def sample(composed: DictConfig) -> None:
@@ -51,7 +51,7 @@ def sample(composed: DictConfig) -> None:
     origins = _origins(made_by, draw, system, sheet)
     for pixels, file, each in zip(sheet.pixels, sheet.names, origins, strict=True):
         origin.save(pixels, folder / f"{file}.png", each, signer)
-    origin.save(grid_of(sheet), folder / "grid.png", made_by.of_all(sheet.names), signer)
+    origin.save(sheet.grid, folder / "grid.png", made_by.of_all(sheet.names), signer)
     if sheet.found is not None:
         sheet.found.write(folder)
     print(

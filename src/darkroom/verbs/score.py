@@ -31,7 +31,6 @@ from darkroom.reports.scoring import Ranked, Scoring
 from darkroom.sampling import Reconstruction
 from darkroom.systems import VAE, System
 from darkroom.verbs.device import device_of
-from darkroom.verbs.drawing import grid_of
 from darkroom.verbs.given import given
 
 SPLITS = {"training": "train", "held_out": "validation", "test": "test"}
@@ -79,7 +78,7 @@ def score(composed: DictConfig) -> None:
             system, partial(_at, images, shown), composed.batch_size
         )
         made_by = replace(ranked_by.of_all(sheet.names), image=end)
-        origin.save(grid_of(sheet), folder / f"{end}.png", made_by)
+        origin.save(sheet.grid, folder / f"{end}.png", made_by)
         captions = [f"{names[p]} · {scores.by(composed.by)[p]:.1f}" for p in shown.tolist()]
         ends[end] = Ranked(sheet.pixels, tuple(captions))
     scoring = Scoring(

@@ -79,6 +79,7 @@ def _train(composed: DictConfig, run_dir: Path, overrides: list[str]) -> float |
         ],
         default_root_dir=str(run_dir),
     )
+    composed.trainer.precision = trainer.precision  # what auto came to stays, whoever resumes it
     try:
         trainer.fit(system, datamodule=data, ckpt_path=saved)
     except torch.OutOfMemoryError as error:

@@ -287,7 +287,7 @@ def _make_certificate(folder: Path) -> None:
         certificates.make_test_chain(folder)
     except ModuleNotFoundError as error:
         raise ValueError(
-            "certificate: this needs the extra `origin`: pip install 'darkroom[origin]'."
+            "certificate: this needs the extra `origin`: pip install -e '.[origin]'."
         ) from error
     names = (certificates.CERTIFICATE, certificates.KEY, certificates.ROOT)
     certificate, key, root = (folder / name for name in names)
