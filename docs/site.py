@@ -6,6 +6,7 @@ MkDocs calls these hooks; `mkdocs.yml` names this file.
 import ast
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -66,9 +67,8 @@ def recipes() -> str:
 
 def _note(path: Path) -> Iterator[str]:
     """The comment at the head of a file: its command, and what is said of it."""
-    lines = path.read_text().splitlines()
-    head = [line[2:] for line in lines[1:] if line.startswith("#")] if lines else []
-    head = head[: _length(lines[1:])]
+    _, *lines = path.read_text().splitlines()  # the first one says where Hydra puts it
+    head = [line[2:] for line in takewhile(lambda line: line.startswith("#"), lines)]
     command = [line for line in head if line.startswith(("python ", "    "))]
     said = " ".join(line for line in head if line not in command)
     yield "```bash\n" + " ".join(line.strip() for line in command) + "\n```"
@@ -79,14 +79,10 @@ def _note(path: Path) -> Iterator[str]:
         yield f"![samples of {path.stem}](pictures/{picture.name}){{ width=300 }}"
 
 
-def _length(lines: list[str]) -> int:
-    return next((k for k, line in enumerate(lines) if not line.startswith("#")), len(lines))
-
-
 def troubleshooting() -> str:
     """What `diagnosis/` knows of, in the order of its rules, before what it does not know of."""
     text = [(ROOT / "docs" / "troubleshooting.head").read_text().rstrip()]
-    named = _strings(SRC / "diagnosis" / "rules.py")
+    named = _rules(SRC / "diagnosis" / "rules.py")
     rules = {
         node.name: node
         for path in sorted((SRC / "diagnosis").glob("*.py"))
@@ -102,8 +98,8 @@ def troubleshooting() -> str:
     return "\n\n".join(text) + "\n"
 
 
-def _strings(path: Path) -> list[str]:
-    """The names in the tuple RULES."""
+def _rules(path: Path) -> list[str]:
+    """The names of the rules, in their order."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "RULES":
             assert isinstance(node.value, ast.Tuple)

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "images": "",
     "randomness": "",
     "files": "",
-    "provenance": "files checkpoint images installation provenance",
+    "provenance": "files runs checkpoint images installation provenance",
     "provenance.manifest": "files",
     "runs": "omegaconf",
     "signatures": "",

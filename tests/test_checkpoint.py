@@ -136,7 +136,7 @@ def test_a_damaged_one_is_replaced_by_the_one_before(damage, content, tmp_path, 
         whole = whole[: len(whole) // 2]
     else:
         weight = content["state_dict"]["generator.layers.0.weight"]
-        whole[whole.index(weight.numpy().tobytes()) + 9] ^= 1
+        whole[whole.index(bytes(weight.untyped_storage())) + 9] ^= 1
     last.write_bytes(whole)
     run = checkpoint.load(tmp_path)
     assert (run.path.name, run.images_seen) == ("previous.ckpt", 48)

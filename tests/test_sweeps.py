@@ -464,7 +464,7 @@ def test_without_optuna_a_search_says_what_to_install(tmp_path: Path) -> None:
     done = ended(
         begun([missing if a == SWEEP else a for a in command(tmp_path, *SEARCH)], tmp_path)
     )
-    assert "needs Optuna. Type: pip install 'darkroom[search]'" in done.stderr
+    assert "needs Optuna. Type: pip install -e '.[search]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

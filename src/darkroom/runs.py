@@ -46,8 +46,15 @@ def has_checkpoint(folder: Path) -> bool:
 
 def is_of(folder: Path, identity: str) -> bool:
     """Whether a folder holds a run that was begun with this identity."""
-    entries = _starts(folder)
-    return bool(entries) and entries[0].get("identity") == identity
+    return identity_of(folder) == identity
+
+
+def identity_of(folder: Path) -> str:
+    """The identity that a folder's run was begun with; empty if no manifest tells one."""
+    try:
+        return str(_starts(folder)[0]["identity"])
+    except (LookupError, TypeError):  # of a stranger's folder
+        return ""
 
 
 def clear(folder: Path, kept: Iterable[str] = (LOCK,)) -> None:

@@ -257,7 +257,7 @@ ILLNESSES = {
         {"loss/vae": [180, 110, NAN, NAN]},
         remedies=(
             "model.optimizer.lr=0.0001",
-            "trainer.gradient_clip_val=1",
+            "model.max_gradient_norm=1",
             "trainer.detect_anomaly=true",
         ),
         severity=3,
@@ -267,14 +267,14 @@ ILLNESSES = {
         LATENTS,
         {"loss/vae": [180, 700, 400, 350]},
         ("model.optimizer.lr=0.3",),
-        ("model.optimizer.lr=0.03", "trainer.gradient_clip_val=1"),
+        ("model.optimizer.lr=0.03", "model.max_gradient_norm=1"),
         severity=3,
     ),
     "loses what it learned": Illness(
         learning_rate_too_high,
         LATENTS,
         {"loss/vae": [180, *(105, 105, 190, 105, 105) * 4]},
-        remedies=("model.optimizer.lr=0.0001", "trainer.gradient_clip_val=1"),
+        remedies=("model.optimizer.lr=0.0001", "model.max_gradient_norm=1"),
     ),
     "is wrong more often than a guess": Illness(
         learning_rate_too_high,

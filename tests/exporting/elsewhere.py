@@ -7,6 +7,7 @@ torch.export reads the code of networks, and cannot read the checks of shapes th
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darkroom import config
@@ -15,6 +16,7 @@ from darkroom.exporting.graphs import Graph
 from darkroom.verbs.export import export
 from tests.commands import ROOT, Done, environment
 from tests.composed import composed
+from tests.exporting.exported import run_of
 
 WRONG = "wrong:"  # before a job whose ONNX file gets other weights
 
@@ -29,6 +31,14 @@ def exported(*jobs: str) -> Done:
         text=True,
         timeout=900,
     )
+
+
+def runs_exported(folder: Path, to: str, models: Mapping[str, Sequence[str]]) -> Path:
+    """The folder of runs of narrow models, each exported."""
+    made = [run_of(folder / name, *arguments) for name, arguments in models.items()]
+    done = exported(*(f"{to}@{run}" for run in made))
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 def _spoilt(graph: Graph, metadata: dict[str, str]) -> bytes:

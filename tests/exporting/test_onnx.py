@@ -12,7 +12,7 @@ from torch import Tensor
 from darkroom import checkpoint, config
 from darkroom.exporting.graphs import Graph, graphs_of
 from darkroom.exporting.parity import TOLERANCE
-from tests.exporting.elsewhere import WRONG, exported
+from tests.exporting.elsewhere import WRONG, exported, runs_exported
 from tests.exporting.exported import run_of
 
 MODELS = {
@@ -43,11 +43,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all runs, each exported."""
-    folder = tmp_path_factory.mktemp("runs")
-    made = [run_of(folder / name, *arguments) for name, arguments in MODELS.items()]
-    done = exported(*(f"onnx@{run}" for run in made))
-    assert done.returncode == 0, done.stderr
-    return folder
+    return runs_exported(tmp_path_factory.mktemp("runs"), "onnx", MODELS)
 
 
 def graphs(run: Path) -> list[Graph]:

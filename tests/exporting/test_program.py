@@ -10,8 +10,7 @@ import torch
 from darkroom import checkpoint
 from darkroom.exporting.graphs import graphs_of
 from tests.commands import ROOT
-from tests.exporting.elsewhere import exported
-from tests.exporting.exported import run_of
+from tests.exporting.elsewhere import runs_exported
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +23,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    made = [run_of(folder / name, *arguments) for name, arguments in MODELS.items()]
-    done = exported(*(f"program@{run}" for run in made))
-    assert done.returncode == 0, done.stderr
-    return folder
+    return runs_exported(tmp_path_factory.mktemp("runs"), "program", MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)

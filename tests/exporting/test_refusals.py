@@ -41,7 +41,7 @@ def test_a_refusal_says_what_to_type(
 )
 def test_a_missing_library_is_named(form: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"needs `pip install 'darkroom\[export\]'`: there is no"):
+    with pytest.raises(ValueError, match=r"needs `pip install -e '\.\[export\]'`: there is no"):
         form()
 
 

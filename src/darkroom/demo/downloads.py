@@ -21,8 +21,7 @@ SMALLEST = 256  # pixels of a film's shorter side, about
 
 def png(pixels: Pixels, origin: Origin, signer: Signer | None = None) -> bytes:
     """One image as it was drawn, pixel by pixel, which says what made it."""
-    content = origins.png(pixels[0], origin)
-    return content if signer is None else signer(content, origin)
+    return origins.png(pixels[0], origin, signer)
 
 
 def strip(pixels: Pixels, origin: Origin, signer: Signer | None = None) -> bytes:

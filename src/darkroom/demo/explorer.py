@@ -29,6 +29,7 @@ from darkroom.sampling import (
     develop,
     labels_of,
     latents_of,
+    no_images,
     slerp,
 )
 from darkroom.sampling.directions import Axes, response_of
@@ -166,7 +167,7 @@ class Explorer:
     def samples(self, first_seed: int, n: int, manner: Manner) -> Pixels:
         """The images of some seeds: those that sample.py draws."""
         draw = Samples(n, first_seed, label=self._number_of(manner), truncation=manner.truncation)
-        return draw(self.model(manner.prior), _nothing, self.batch_size).pixels
+        return draw(self.model(manner.prior), no_images, self.batch_size).pixels
 
     def place(self, seed: int, manner: Manner) -> Place:
         """Where a seed's image is."""
@@ -300,7 +301,3 @@ def names_of(folders: Sequence[str]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{name} ({place})" for place, name in enumerate(names, start=1)]
-
-
-def _nothing(n: int) -> Pixels:
-    raise AssertionError("seeds need no images")

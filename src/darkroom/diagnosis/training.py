@@ -235,11 +235,9 @@ def _ends_finite(case: Case, name: str) -> bool:
 
 
 def _clipped(case: Case, reason: str) -> dict[str, str]:
-    ways = {
-        "model.optimizer.lr": "trainer.gradient_clip_val=1",
-        "model.generator_optimizer.lr": "model.max_gradient_norm=1",
-    }
-    return {way: reason for rate, way in ways.items() if case.number(rate) is not None}
+    rates = ("model.optimizer.lr", "model.generator_optimizer.lr")
+    is_known = any(case.number(rate) is not None for rate in rates)
+    return {"model.max_gradient_norm=1": reason} if is_known else {}
 
 
 def _precise(case: Case) -> dict[str, str]:

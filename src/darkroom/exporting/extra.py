@@ -16,5 +16,5 @@ def needed(what: str, *modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise ValueError(
-            f"{what} needs `pip install 'darkroom[export]'`: there is no {', '.join(missing)}."
+            f"{what} needs `pip install -e '.[export]'`: there is no {', '.join(missing)}."
         )

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import torch
 import yaml
 
 from darkroom.checkpoint import SavedRun
@@ -14,9 +13,8 @@ from darkroom.exporting.card import PICTURE, finite
 from darkroom.exporting.facts import Facts
 from darkroom.exporting.safetensors import Safetensors
 from darkroom.exporting.shipment import Shipment
-from darkroom.images import tile, visible_scale
-from darkroom.provenance.origin import Origin, png
-from darkroom.sampling import Samples, drawn
+from darkroom.provenance.origin import SAMPLES, Origin, png
+from darkroom.sampling import Samples, no_images
 
 BATCH_SIZE = 64
 TASK = "unconditional-image-generation"
@@ -89,7 +87,6 @@ def _results(evaluation: Evaluation, facts: Facts) -> Iterator[dict[str, Any]]:
 def _picture(saved: SavedRun) -> bytes:
     """The images of the first seeds, not chosen, as sample.py draws them; it says what made it."""
     samples = Samples(64)
-    pixels = torch.cat(list(drawn(saved.system, range(samples.n), BATCH_SIZE)))
-    draw = {"_target_": "darkroom.sampling.Samples", "n": samples.n, "first_seed": 0}
-    grid = tile(pixels, samples.columns, visible_scale(pixels.shape[2]))
-    return png(grid, Origin.of(saved, draw, batch_size=BATCH_SIZE))
+    sheet = samples(saved.system, no_images, BATCH_SIZE)
+    draw = {"_target_": SAMPLES, "n": samples.n, "first_seed": samples.first_seed}
+    return png(sheet.grid, Origin.of(saved, draw, batch_size=BATCH_SIZE))

@@ -89,16 +89,9 @@ def audit(
     Raises:
         ValueError: If there are too few images of a kind to compute anything.
     """
-    for name, rows, least in (
-        ("training", training, 3),
-        ("held-out", held_out, 1),
-        ("generated", samples, 1),
-    ):
-        if len(rows) < least:
-            raise ValueError(
-                f"{len(rows)} {name} images: an audit needs {least}, and a verdict "
-                f"{HELD_OUT} held-out ones."
-            )
+    _refuse_too_few("training", len(training), 3)
+    _refuse_too_few("held-out", len(held_out), 1)
+    _refuse_too_few("generated", len(samples), 1)
     neighbours = min(k + 1, len(training))
     near, places = nearest(samples, training, neighbours)
     near_held, places_held = nearest(held_out, training, neighbours)
@@ -123,6 +116,15 @@ def audit(
         pairs=[(i, int(places[i, 0]), float(scores[i])) for i in worst],
         verdict=_verdict(len(samples), len(held_out), expected, copied, interval, c_t),
     )
+
+
+def _refuse_too_few(kind: str, images: int, least: int) -> None:
+    """Raises ValueError if nothing could be computed of so few images."""
+    if images < least:
+        raise ValueError(
+            f"{images} {kind} images: an audit needs {least}, and a verdict {HELD_OUT} held-out "
+            "ones."
+        )
 
 
 def calibrated(distances: Float64[Tensor, "images k"]) -> Distances:

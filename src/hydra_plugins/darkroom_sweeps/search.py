@@ -175,7 +175,7 @@ def _study(folder: Path, arguments: list[str]) -> "Study":
         import optuna
     except ImportError:
         raise CompactHydraException(
-            "hydra/sweeper=search needs Optuna. Type: pip install 'darkroom[search]'"
+            "hydra/sweeper=search needs Optuna. Type: pip install -e '.[search]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
