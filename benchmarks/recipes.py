@@ -28,6 +28,9 @@ from benchmarks.record import Matrix, write
 from darkroom.evaluation import record
 
 ROOT = Path(__file__).parents[1]
+Stages = Sequence[Sequence[str]]
+"""What is typed after train.py, again and again; each run begins with the weights of the former."""
+
 SEEDS = 0, 1
 SHORT, LONG = 2_000, 12_000  # images of the two runs that tell the pace
 
@@ -38,13 +41,13 @@ class Contest:
 
     Attributes:
         title: What it is about.
-        contenders: What is typed after train.py, by a short name.
+        contenders: By a short name. The stages of one share its time equally.
         judged: What is typed after evaluate.py.
         numbers: The columns, by the names of the numbers.
     """
 
     title: str
-    contenders: Mapping[str, Sequence[str]]
+    contenders: Mapping[str, Stages]
     judged: Sequence[str]
     numbers: Mapping[str, str]
 
@@ -58,8 +61,8 @@ def quality_in(features: str, **distances: str) -> dict[str, str]:
 FASHION_MNIST = Contest(
     "Fashion-MNIST 32x32; `gan` is the article's, at its width of 64",
     {
-        "gan": ["model=gan", "data=fashion_mnist", "data.resolution=32"],
-        "rpgan": ["model=rpgan", "data=fashion_mnist"],
+        "gan": [["model=gan", "data=fashion_mnist", "data.resolution=32"]],
+        "rpgan": [["model=rpgan", "data=fashion_mnist"]],
     },
     ["features=classifier", "samples=10000"],
     quality_in("classifier", fd_infinity="FD∞", kid="KID"),
@@ -67,8 +70,12 @@ FASHION_MNIST = Contest(
 VAES = Contest(
     "Fashion-MNIST 32x32: the article's VAE, one of now, and the article's GAN",
     {
-        "vae": ["model=vae", "data=fashion_mnist", "data.resolution=32"],
-        "sigma_vae": ["model=sigma_vae", "data=fashion_mnist"],
+        "vae": [["model=vae", "data=fashion_mnist", "data.resolution=32"]],
+        "sigma_vae": [["model=sigma_vae", "data=fashion_mnist"]],
+        "sigma_vae, finished": [
+            ["model=sigma_vae", "data=fashion_mnist"],
+            ["model=vae_gan", "data=fashion_mnist"],
+        ],
         "gan": FASHION_MNIST.contenders["gan"],
     },
     FASHION_MNIST.judged,
@@ -76,7 +83,7 @@ VAES = Contest(
 )
 MODES = Contest(
     "1,000 modes: stacked digits 16x16",
-    {model: [f"model={model}", "data=stacked_digits"] for model in ("gan", "wgan_gp", "rpgan")},
+    {model: [[f"model={model}", "data=stacked_digits"]] for model in ("gan", "wgan_gp", "rpgan")},
     ["protocol=modes"],
     {
         "classes_reached_classifier": "modes",
@@ -92,9 +99,9 @@ def own(root: str, resolution: str) -> Contest:
     return Contest(
         f"{Path(root).stem}, data.resolution={resolution}",
         {
-            "gan": ["model=gan", *data],
-            "rpgan": ["model=rpgan", *data],
-            "rpgan, augmented": ["model=rpgan", *data, "model/augmentation=scheduled"],
+            "gan": [["model=gan", *data]],
+            "rpgan": [["model=rpgan", *data]],
+            "rpgan, augmented": [["model=rpgan", *data, "model/augmentation=scheduled"]],
         },
         ["features=lite0", "samples=5000"],
         quality_in("lite0", kid="KID") | {"copied": "copied"},
@@ -104,13 +111,14 @@ def own(root: str, resolution: str) -> Contest:
 def few(root: str, resolution: str) -> Contest:
     """A tenth of them to learn from, and the rest to be judged by."""
     of_all = own(root, resolution)
-    data = ["model=rpgan", *of_all.contenders["rpgan"][1:], "data.validation=0.9"]
+    (rpgan,) = of_all.contenders["rpgan"]
+    tenth = [*rpgan, "data.validation=0.9"]
     return Contest(
         f"a tenth of {of_all.title}",
         {
-            "rpgan": data,
-            "rpgan, augmented": [*data, "model/augmentation=scheduled"],
-            "rpgan, always augmented": [*data, "model/augmentation=diffaugment"],
+            "rpgan": [tenth],
+            "rpgan, augmented": [[*tenth, "model/augmentation=scheduled"]],
+            "rpgan, always augmented": [[*tenth, "model/augmentation=diffaugment"]],
         },
         of_all.judged,
         of_all.numbers,
@@ -132,15 +140,14 @@ def compared(contest: Contest, seconds: float, folder: Path) -> Matrix:
     """A row for each run, one for each contender's mean, and the floor."""
     rows: dict[str, list[float]] = {}
     floors: list[float | None] = []
-    for name, overrides in contest.contenders.items():
-        images = budget(overrides, seconds, folder / f"{slug(name)}.json")
+    for name, stages in contest.contenders.items():
+        images = budgets(stages, seconds, folder / f"{slug(name)}.json")
         for seed in SEEDS:
-            run = trained(overrides, seed, images, folder / f"{slug(name)}-{seed}")
+            run, used = trained(stages, seed, images, folder / f"{slug(name)}-{seed}")
             numbers = evaluated(run, contest.judged)
-            used = json.loads((run / "processor.json").read_text())["seconds"]
             values = [numbers[key].value for key in contest.numbers]
             floors = [numbers[key].floor for key in contest.numbers]
-            rows[f"{name}, seed {seed}"] = [images / 1000, used / 60, *values]
+            rows[f"{name}, seed {seed}"] = [sum(images) / 1000, used / 60, *values]
         each = [rows[f"{name}, seed {seed}"] for seed in SEEDS]
         rows[f"{name}, mean"] = [mean(column) for column in zip(*each, strict=True)]
     table: dict[str, list[float | None]] = {**rows, "real": [None, None, *floors]}
@@ -151,28 +158,47 @@ def slug(name: str) -> str:
     return name.replace(", ", "-").replace(" ", "-")
 
 
-def budget(overrides: Sequence[str], seconds: float, notes: Path) -> int:
-    """Images that a contender sees within so many seconds of the processor."""
+def budgets(stages: Stages, seconds: float, notes: Path) -> list[int]:
+    """Images that each stage sees within its part of so many seconds of the processor."""
     if not notes.exists():
-        folder = notes.with_name(f"{notes.stem}-pace")
-        _, short, long = (  # the first one may have to decode the images
-            run("train", *overrides, f"trainer.max_images={n}", f"hydra.run.dir={folder}-{n}")
-            for n in (1, SHORT, LONG)
-        )
-        pace = (LONG - SHORT) / (long - short)
         notes.parent.mkdir(parents=True, exist_ok=True)
-        notes.write_text(json.dumps({"images": round(pace * seconds, -4), "pace": pace}))
-    return int(json.loads(notes.read_text())["images"])
+        images: list[int] = []
+        origin = None
+        for number, overrides in enumerate(stages):
+            runs = [notes.with_name(f"{notes.stem}-pace-{number}-{n}") for n in (1, SHORT, LONG)]
+            _, less, more = (  # the first one may have to decode the images
+                train(overrides, 0, n, path, origin)
+                for n, path in zip((1, SHORT, LONG), runs, strict=True)
+            )
+            pace = (LONG - SHORT) / (more - less)
+            images.append(int(round(pace * seconds / len(stages), -4)))
+            origin = runs[-1]
+        notes.write_text(json.dumps(images))
+    return list(json.loads(notes.read_text()))
 
 
-def trained(overrides: Sequence[str], seed: int, images: int, folder: Path) -> Path:
-    """A run of so many images; one that is there already is not repeated."""
-    notes = folder / "processor.json"
-    if not notes.exists():
-        budget = f"trainer.max_images={images}"
-        seconds = run("train", *overrides, f"seed={seed}", budget, f"hydra.run.dir={folder}")
-        notes.write_text(json.dumps({"seconds": seconds}))
-    return folder
+def trained(stages: Stages, seed: int, images: Sequence[int], folder: Path) -> tuple[Path, float]:
+    """The last stage's run, and the seconds that all took; what is there is not repeated."""
+    origin, used = None, 0.0
+    for number, (overrides, budget) in enumerate(zip(stages, images, strict=True)):
+        stage = folder if number == len(stages) - 1 else folder.with_name(f"{folder.name}-{number}")
+        notes = stage / "processor.json"
+        if not notes.exists():
+            seconds = train(overrides, seed, budget, stage, origin)
+            notes.write_text(json.dumps({"seconds": seconds}))
+        used += json.loads(notes.read_text())["seconds"]
+        origin = stage
+    assert origin, "a contender has at least one stage"
+    return origin, used
+
+
+def train(
+    overrides: Sequence[str], seed: int, images: int, folder: Path, origin: Path | None
+) -> float:
+    """Seconds of the processor that a training takes."""
+    begun = [f"init_from={origin}"] if origin else []
+    typed = [f"seed={seed}", f"trainer.max_images={images}", f"hydra.run.dir={folder}"]
+    return run("train", *overrides, *begun, *typed)
 
 
 def evaluated(folder: Path, judged: Sequence[str]) -> Mapping[str, record.Number]:
