@@ -52,6 +52,7 @@ FINISH = {
     "network_optimizer": ADAM,
     "discriminator_optimizer": ADAM,
     "weight": 30.0,
+    "rebuilt": 0.5,
     "half_life": 100,
 }
 STEPS = 4

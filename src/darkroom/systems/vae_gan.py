@@ -25,8 +25,10 @@ class VAEGAN(Duel, VAE):
 
     Encoder, prior and the likelihood's scale do not learn, so latents mean what they meant. The
     distortion, of images decoded from q(z|x), keeps the decoder faithful. The discriminator sees
-    such images and new ones, decoded from the prior: the former stand beside real images that
-    differ from them by nothing but what the decoder left out, the latter are what it is about.
+    new images, decoded from the prior, which are what it is about; it can be shown images decoded
+    from q(z|x) too, whose real neighbours differ from them by nothing but what the decoder left
+    out. In one trial on Fashion-MNIST new images gained less by that: FD-infinity 11.3 became 6.3,
+    and 5.3 without.
 
     The bound grows worse, and is logged: sharp details that are not those of the image cost more
     nats than none.
