@@ -6,6 +6,7 @@ that others use as well does not decide. How many images that is follows from tw
     python -m benchmarks.recipes fashion_mnist minutes=15 cores=2 folder=outputs/recipes
     python -m benchmarks.recipes vaes minutes=15 cores=2
     python -m benchmarks.recipes modes minutes=6 cores=1
+    python -m benchmarks.recipes digits minutes=5 cores=1
     python -m benchmarks.recipes own root=~/sprites.zip resolution=32 minutes=6 cores=1
     python -m benchmarks.recipes few root=~/sprites.zip minutes=6 cores=1
 
@@ -91,6 +92,27 @@ MODES = Contest(
         "kid_classifier": "KID",
     },
 )
+
+
+def binarised(title: str, data: Sequence[str]) -> Contest:
+    """What an unseen black-and-white image costs: one level of latents, or a ladder of them."""
+    shared = [*data, "model/likelihood=binarised", "recipe=none"]
+    return Contest(
+        title,
+        {
+            "vae": [["model=vae", *shared]],
+            "vae, importance-weighted": [
+                ["model=vae", *shared, "model/objective=importance_weighted"]
+            ],
+            "hierarchical_vae": [["model=hierarchical_vae", *shared]],
+        },
+        ["importance=[500]", "features=thumbnail", "protocol=quick"],
+        {"iw_bound_500": "IW-500, nats", "negative_elbo": "-ELBO, nats", "rate": "rate, nats"},
+    )
+
+
+DIGITS = binarised("binarised digits 16x16", ["data=digits", "augmentation=wobble"])
+CLOTHES = binarised("binarised Fashion-MNIST 28x28", ["data=fashion_mnist"])
 
 
 def own(root: str, resolution: str) -> Contest:
@@ -227,7 +249,13 @@ def run(verb: str, *arguments: str) -> float:
 if __name__ == "__main__":
     named, *options = sys.argv[1:]
     typed = dict(argument.split("=", 1) for argument in options)
-    contests = {"fashion_mnist": FASHION_MNIST, "vaes": VAES, "modes": MODES}
+    contests = {
+        "fashion_mnist": FASHION_MNIST,
+        "vaes": VAES,
+        "modes": MODES,
+        "digits": DIGITS,
+        "clothes": CLOTHES,
+    }
     of_root = {"own": own, "few": few}
     main(
         of_root[named](typed["root"], typed.get("resolution", "auto"))

@@ -1,26 +1,27 @@
 """How the cost of a training grows: python -m benchmarks.scaling.
 
-train.py as it stands, the article's GAN on Fashion-MNIST, one thing changed at a time. Beside each
-speed stands what the arithmetic of both networks predicts of it.
+train.py as it stands, the article's GAN on Fashion-MNIST, one thing changed at a time, and all of a
+table in turn. Beside each speed stands what the arithmetic of both networks predicts of it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.record import Matrix, write
-from benchmarks.speed import CASES, Case, adversarial, ours
+from benchmarks.speed import CASES, ROUNDS, Case, Taken, adversarial, ours
 from darkroom.networks import DCGANDiscriminator, DCGANGenerator
 
 BASE = replace(CASES["gan32"], every=640, images=7_040)
 REMARKS = (
-    f"train.py, the article's GAN, Fashion-MNIST, {torch.get_num_threads()} threads, one run each. "
-    "32x32x1, width 32, batches of 64 and 54,000 images where nothing else is said. `predicted` "
-    "is the first row's speed by the ratio of both networks' multiplications, which batches, data "
-    "and devices leave as they are."
+    f"train.py, the article's GAN, Fashion-MNIST, {torch.get_num_threads()} threads, medians of "
+    f"{ROUNDS} rounds. 32x32x1, width 32, batches of 64 for all devices together and 54,000 images "
+    "where nothing else is said. `predicted` is the first row's speed by the ratio of both "
+    "networks' multiplications, which batches, data and devices leave as they are."
 )
 
 
@@ -82,14 +83,25 @@ def of_options(name: str, values: Iterable[Any]) -> dict[str, Variant]:
 
 def rows_of(variants: Mapping[str, Variant]) -> Matrix:
     """Speeds, predictions from the first variant's, and memory."""
-    taken = {k: ours(v.case, "32-true", v.environment) for k, v in variants.items()}
+    taken: dict[str, list[Taken]] = {name: [] for name in variants}
+    for _ in range(ROUNDS):
+        for name, variant in variants.items():
+            taken[name].append(ours(variant.case, "32-true", variant.environment))
+    speeds = {name: [each.images_per_second for each in runs] for name, runs in taken.items()}
     first = next(iter(variants))
-    work = taken[first].images_per_second * variants[first].multiplications
+    work = median(speeds[first]) * variants[first].multiplications
     rows = {
-        name: [each.images_per_second, work / variants[name].multiplications, each.memory]
-        for name, each in taken.items()
+        name: [
+            median(speeds[name]),
+            min(speeds[name]),
+            max(speeds[name]),
+            work / variant.multiplications,
+            max(each.memory for each in taken[name]),
+        ]
+        for name, variant in variants.items()
     }
-    return Matrix(["images/s", "predicted from the first row", "memory, MiB"], rows)
+    columns = ["images/s", "lowest", "highest", "predicted from the first row", "memory, MiB"]
+    return Matrix(columns, rows)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def main(names: Sequence[str], examples: str | None) -> None:
             subjects = {name: partial(speed, side, taken[name]) for name, side in compared.items()}
             tables[case.title] = paired(subjects, "images/s", ROUNDS)
             tables[f"{case.title}: what else it takes"] = besides(taken)
-    print(write("speed", tables, REMARKS).read_text())
+    name = "speed-examples" if examples else "speed"
+    print(write(name, tables, REMARKS).read_text())
 
 
 REMARKS = (

@@ -8,6 +8,7 @@ from torch import distributions
 from darkroom.images import to_float, to_pixels
 from darkroom.objectives import (
     Bernoulli,
+    Binarised,
     DiscretisedLogistic,
     Gaussian,
     LearnedGaussian,
@@ -283,6 +284,7 @@ def test_only_densities_are_judged_by_noisy_images(likelihood):
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(20, -1, -1, -1)
     images, numbers = to_float(levels), torch.arange(20)
     noisy = likelihood.dequantised(images, Noise(3, numbers))
+    assert likelihood.shown(images, Noise(3, numbers)) is images
     if likelihood.level_width != 2 / 255:
         assert noisy is images
         return
@@ -295,6 +297,22 @@ def test_only_densities_are_judged_by_noisy_images(likelihood):
     assert 0.49 < within.abs().max() < 0.5 + 1e-4
     assert within.mean().abs() < 4 / (12 * within.numel()) ** 0.5
     assert len(within[:, 0, 0, 0].unique()) == 20
+
+
+def test_grey_is_the_share_of_draws_that_are_white():
+    greys = to_float(torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16))
+    draws = 4000
+    images, numbers = greys.expand(draws, -1, -1, -1), torch.arange(draws)
+    likelihood = Binarised()
+    drawn = likelihood.shown(images, Noise(3, numbers))
+    assert set(drawn.unique().tolist()) == {-1, 1}
+    share = (greys[0] + 1) / 2
+    error = ((drawn == 1).double().mean(0) - share) / (share * (1 - share) / draws + 1e-12).sqrt()
+    assert error.flatten()[[0, -1]].tolist() == [0, 0]  # black stays black, and white white
+    assert error.abs().max() < 4.5
+    assert 0.8 < error.flatten()[1:-1].std() < 1.2
+    assert torch.equal(drawn[4:6], likelihood.dequantised(images[4:6], Noise(3, numbers[4:6])))
+    assert torch.equal(likelihood.shown(drawn, Noise(4, numbers)), drawn)
 
 
 LEVELS = to_float(torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1))

@@ -16,6 +16,7 @@ from darkroom.networks.gaussian import DiagonalGaussian
 from darkroom.objectives import (
     ELBO,
     Bernoulli,
+    Binarised,
     DiscretisedLogistic,
     Gaussian,
     LearnedGaussian,
@@ -48,6 +49,7 @@ VARIANTS = {
     "optimal": variant(objective=objective("OptimalGaussian")),
     "learned": variant(objective=objective("LearnedGaussian")),
     "logistic": variant({"parameters_per_value": 3}, objective=objective("DiscretisedLogistic")),
+    "binarised": variant(objective=objective("Binarised", "ImportanceWeighted", samples=3)),
     "importance": variant(objective=objective("OptimalGaussian", "ImportanceWeighted", samples=3)),
     "classes": variant({"num_classes": 10}, objective=objective("Gaussian")),
     "flow": variant(objective=objective("OptimalGaussian"), prior=PRIOR),
@@ -318,6 +320,37 @@ def test_densities_are_validated_by_dequantised_images_and_trained_on_the_images
     assert set(seen[False]) == {True}
 
 
+def test_black_and_white_images_are_drawn_for_each_step_and_once_to_be_judged(run):
+    trained, judged = [], []
+    original = Binarised.log_prob
+
+    def spied(self, parameters, images):
+        (trained if parameters.requires_grad else judged).append(images)
+        return original(self, parameters, images)
+
+    inferred = []
+    encoded = ConvVAE.infer
+
+    def watched(self, images, noise, labels=None):
+        inferred.append(images)
+        return encoded(self, images, noise, labels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Binarised, "log_prob", spied)
+        patch.setattr(ConvVAE, "infer", watched)
+        few = {"limit": 2 * BATCH_SIZE, "validation": 0.5}  # one batch, over and over
+        run("binarised", images=2 * BATCH_SIZE, validate_every=BATCH_SIZE, data=few)
+    for images in (*trained, *judged, *inferred):
+        assert set(images.unique().tolist()) == {-1, 1}
+    for step in trained:  # all samples of z explain the same picture
+        same = step.unflatten(0, (BATCH_SIZE, 3))
+        assert torch.equal(same[:, :1].expand_as(same), same)
+    first, again = (step.flatten(1).unique(dim=0) for step in trained)
+    assert not torch.equal(first, again)
+    first, again = judged[: len(judged) // 2], judged[len(judged) // 2 :]
+    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
+
+
 SIDE, LATENTS, SIGMA = 4, 2, 0.3
 
 
@@ -396,7 +429,13 @@ def test_a_linear_model_learns_the_exact_evidence(kind):
 
 @pytest.mark.parametrize(
     ("likelihood", "parameters"),
-    [(Bernoulli(), 1), (Gaussian(), 1), (LearnedGaussian(), 1), (DiscretisedLogistic(2), 6)],
+    [
+        (Binarised(), 1),
+        (Bernoulli(), 1),
+        (Gaussian(), 1),
+        (LearnedGaussian(), 1),
+        (DiscretisedLogistic(2), 6),
+    ],
     ids=lambda each: type(each).__name__,
 )
 def test_whatever_the_likelihood_images_stay_within_their_range(likelihood, parameters):

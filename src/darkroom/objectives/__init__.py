@@ -19,6 +19,7 @@ from darkroom.objectives.elbo import (
 )
 from darkroom.objectives.likelihoods import (
     Bernoulli,
+    Binarised,
     DiscretisedLogistic,
     Gaussian,
     LearnedGaussian,
@@ -43,6 +44,7 @@ __all__ = [
     "ApproximateR1",
     "ApproximateR2",
     "Bernoulli",
+    "Binarised",
     "Bound",
     "DiscretisedLogistic",
     "Gaussian",

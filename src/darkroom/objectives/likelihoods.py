@@ -48,8 +48,12 @@ class Likelihood(nn.Module):
         """The expected image, within -1..1."""
         raise TypeError(f"{type(self).__name__} has to say which image it expects.")
 
+    def shown(self, images: Images, noise: Noise) -> Images:
+        """Images as this likelihood is trained on: as they are, unless it has them drawn anew."""
+        return images
+
     def dequantised(self, images: Images, noise: Noise) -> Images:
-        """Images as this likelihood is to be judged by: as they are, unless it is a density.
+        """Images as this likelihood is to be judged by: as they are shown, unless it is a density.
 
         A density is judged by images with noise that is uniform over one grey level, centred on
         it. Integrated over the level it is a probability of 8-bit images, and the mean of its
@@ -57,7 +61,7 @@ class Likelihood(nn.Module):
 
         Source: Theis et al. 2016, arXiv 1511.01844, section 3.1.
         """
-        return images
+        return self.shown(images, noise)
 
     def observe(self, parameters: Tensor, images: Images, images_seen: int, mean: Mean) -> None:
         """Looks at a training batch, after its loss; most likelihoods learn nothing from it.
@@ -93,6 +97,27 @@ class Bernoulli(Likelihood):
 
     def mean(self, parameters: Tensor) -> Images:
         return 2 * torch.sigmoid(parameters) - 1
+
+
+class Binarised(Bernoulli):
+    """The same of black-and-white images, which are drawn from grey ones: exact nats.
+
+    Each value is white with the probability that its grey says: anew whenever the model learns from
+    it, and by the image's place where the model is judged.
+
+    Source: Salakhutdinov and Murray 2008, "On the quantitative analysis of deep belief networks",
+    section 6; drawn anew as in Burda et al. 2016, arXiv 1509.00519, section 5.
+    """
+
+    note = (
+        "The likelihood is a Bernoulli of binarised images: each value is white with the "
+        "probability that its grey says, drawn once for each held-out image. Its nats are of "
+        "probabilities of these black-and-white images, and not of the grey ones."
+    )
+
+    def shown(self, images: Images, noise: Noise) -> Images:
+        white = noise.uniform(*images.shape[1:]).to(images.device) < (images + 1) / 2
+        return 2 * white.to(images) - 1
 
 
 class _Normal(Likelihood):

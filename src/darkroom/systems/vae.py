@@ -137,7 +137,8 @@ class VAE(System):
 
     def training_step(self, batch: Batch) -> Tensor:
         samples = self.objective.samples
-        images, labels = (part.repeat_interleave(samples, 0) for part in batch[:2])
+        shown = self.likelihood.shown(batch.images, self.noise("shown", batch))
+        images, labels = (part.repeat_interleave(samples, 0) for part in (shown, batch.labels))
         inference = cast(LatentModel, self.network).infer(
             images, self.noise("posterior", batch).repeated(samples), labels
         )

@@ -130,14 +130,15 @@ class VAEGAN(Duel, VAE):
     def developed(self, batch: Batch) -> tuple[Images, PerImage]:
         """The fakes of a batch, and the distortion of its images."""
         network = cast(LatentModel, self.network)
-        inference = network.infer(batch.images, self.noise("posterior", batch), batch.labels)
+        images = self.likelihood.shown(batch.images, self.noise("shown", batch))
+        inference = network.infer(images, self.noise("posterior", batch), batch.labels)
         z = self.noise("latents", batch).normal(self.latent_dim).to(batch.images)
         with torch.no_grad():
             latents = cast(Prior, self.prior)(z, batch.labels)
         new = self.likelihood.mean(network.decode(latents, batch.labels))
         rebuilt = self.likelihood.mean(inference.parameters)
         chosen = self.noise("rebuilt", batch).uniform(1, 1, 1).to(batch.images) < self.rebuilt
-        distortion = -self.likelihood.log_prob(inference.parameters, batch.images)
+        distortion = -self.likelihood.log_prob(inference.parameters, images)
         return torch.where(chosen, rebuilt, new), distortion
 
     def decoder_step(self, batch: Batch, fake: Images, distortion: PerImage) -> dict[str, Tensor]:
